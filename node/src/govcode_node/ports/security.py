@@ -1,0 +1,260 @@
+"""Keys and evidence, as ports. Keys never leave their provider: a caller names a purpose and hands over bytes."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Generic, Protocol, TypeVar
+
+from govcode_node.domain.evidence import EvidencePurpose
+from govcode_node.domain.nodes import NodeKey, NodeRegistration, StatusSummary
+from govcode_node.domain.recognition import RecognizeAnswer, RecognizeRequest, RevocationList
+from govcode_node.domain.routes import TrustBundle
+from govcode_node.domain.scans import ScanAnswer
+
+Statement = (
+    ScanAnswer | RecognizeRequest | RecognizeAnswer | TrustBundle | NodeRegistration | StatusSummary | RevocationList
+)
+"""What a node can state: each is the payload of one purpose of evidence."""
+
+S = TypeVar("S", bound=Statement)
+
+
+class CodeSealer(Protocol):
+    """It seals codes and checks the seals of this node's own codes."""
+
+    def active_mac_key_no(self, *, static: bool, shard: int) -> int:
+        """It names the MAC key for a new code; the shard spreads codes over a cohort of keys."""
+        ...
+
+    def mac_code(self, key_no: int, data: bytes, *, static: bool) -> bytes:
+        """It makes the 16-byte seal of the MAC profile.
+
+        Raises:
+            KeyUnavailableError: The key may not seal now.
+        """
+        ...
+
+    def check_code_mac(self, key_no: int, data: bytes, seal: bytes, *, static: bool) -> None:
+        """It raises unless the seal is right, compared in constant time.
+
+        Raises:
+            InvalidSealError: The seal is wrong, or the key unknown.
+            KeyRevokedError: The key was revoked.
+        """
+        ...
+
+    def active_seal_key_no(self) -> int:
+        """It names the key for a new signed code."""
+        ...
+
+    async def sign_code(self, key_no: int, data: bytes) -> bytes:
+        """It makes the 64-byte seal of the signed profile.
+
+        Raises:
+            KeyUnavailableError: The key may not sign now.
+        """
+        ...
+
+    async def check_code_signature(self, key_no: int, data: bytes, seal: bytes) -> None:
+        """It raises unless the seal of this node's own signed code is right.
+
+        Raises:
+            InvalidSealError: The seal is wrong, or the key unknown.
+            KeyRevokedError: The key was revoked.
+        """
+        ...
+
+
+class DataKeys(Protocol):
+    """Pseudonyms, blind indexes and the sealing of stored fields."""
+
+    def pseudonym(self, account_id: str, uscc: str) -> str:
+        """It gives the subject's pairwise id for the organisation with that USCC (7.5-03)."""
+        ...
+
+    def blind_index(self, kind: str, value: str) -> bytes:
+        """It gives the look-up value of a number, 16 bytes, from which the number cannot be found."""
+        ...
+
+    def seal_field(self, plaintext: bytes, aad: bytes) -> bytes:
+        """It seals personal fields for storage."""
+        ...
+
+    def open_field(self, sealed: bytes, aad: bytes) -> bytes:
+        """It opens sealed fields.
+
+        Raises:
+            SealedDataError: The bytes were changed, or belong elsewhere.
+        """
+        ...
+
+    def seal_record(self, plaintext: bytes, aad: bytes) -> bytes:
+        """It seals an answer that is kept for repetitions."""
+        ...
+
+    def open_record(self, sealed: bytes, aad: bytes) -> bytes:
+        """It opens a sealed answer.
+
+        Raises:
+            SealedDataError: The bytes were changed, or belong elsewhere.
+        """
+        ...
+
+    def seal_to(self, public_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
+        """It seals bytes for the holder of an SM2 key."""
+        ...
+
+    async def open_mine(self, sealed: bytes, aad: bytes) -> bytes:
+        """It opens bytes that were sealed for this node's encryption key.
+
+        Raises:
+            SealedDataError: They were changed, or sealed for somebody else.
+        """
+        ...
+
+    def random_bytes(self, count: int) -> bytes:
+        """It gives random bytes from the approved source."""
+        ...
+
+    def digest(self, data: bytes) -> bytes:
+        """It gives the SM3 of bytes."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadEvidence(Generic[S]):
+    """Evidence whose proof was checked, and the statement in it.
+
+    Attributes:
+        statement: What was stated.
+        payload: The bytes that were signed as the payload.
+        node_id: Who signed.
+        signed_at: When.
+    """
+
+    statement: S
+    payload: bytes
+    node_id: str
+    signed_at: datetime
+
+
+class Attestor(Protocol):
+    """It turns statements of this node into evidence."""
+
+    def payload_of(self, statement: Statement) -> bytes:
+        """It gives the bytes of a statement, to be kept or compared."""
+        ...
+
+    async def attest(self, purpose: EvidencePurpose, statement: Statement) -> bytes:
+        """It signs a statement and returns the evidence as bytes to store and send.
+
+        Raises:
+            KeyUnavailableError: The signing key does not work.
+            OverloadedError: Too many statements wait.
+        """
+        ...
+
+    async def attest_payload(self, purpose: EvidencePurpose, kind: type[Statement], payload: bytes) -> bytes:
+        """It signs the bytes of a statement that was made before."""
+        ...
+
+    def statement_of(self, kind: type[S], payload: bytes) -> S:
+        """It reads a statement of this node from its own stored bytes."""
+        ...
+
+
+class EvidenceReader(Protocol):
+    """It checks other nodes' evidence against the trust bundle; nothing is parsed before its proof is checked."""
+
+    async def read(
+        self, evidence: bytes, *, purpose: EvidencePurpose, kind: type[S], signer: str | None = None
+    ) -> ReadEvidence[S]:
+        """It checks evidence and returns the statement.
+
+        Args:
+            evidence: The bytes as received.
+            purpose: What it must have been signed for.
+            kind: What it must state.
+            signer: The node that must have signed; any trusted node where None.
+
+        Raises:
+            EvidenceRefusedError: The proof, the signer or the kind is wrong.
+        """
+        ...
+
+    async def read_bundle(self, evidence: bytes) -> ReadEvidence[TrustBundle]:
+        """It checks a trust bundle against the hub's pinned keys.
+
+        Raises:
+            EvidenceRefusedError: It is not signed by the hub.
+            BundleConflictError: It contradicts itself.
+        """
+        ...
+
+    async def read_registration(self, evidence: bytes) -> ReadEvidence[NodeRegistration]:
+        """It checks a registration against the SIGN key that stands in it: proof that the node has the key.
+
+        Raises:
+            EvidenceRefusedError: The proof is wrong.
+        """
+        ...
+
+    async def check_code_signature(self, key: NodeKey, data: bytes, seal: bytes) -> None:
+        """It raises unless another node's signed code is right.
+
+        Raises:
+            InvalidSealError: It is not.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderProof:
+    """The holder's signature over a statement, as received."""
+
+    statement: bytes
+    device_key_id: str
+    signature: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HolderStatement:
+    """What a holder's device signed; fields that a statement does not have are empty.
+
+    Attributes:
+        biz_serial: Serial of the act.
+        signed_at: When the device signed.
+        identification_id: The identification, for acts that need one.
+        device_public_key: The new device's public point, where the act binds one.
+        terms_version: Terms agreed to.
+        session_id: The session.
+        ticket: The ticket.
+        nonce: The ticket's nonce.
+        device_key_id: Id of the key that signed.
+    """
+
+    biz_serial: str
+    signed_at: datetime
+    identification_id: str = ""
+    device_public_key: bytes = b""
+    terms_version: str = ""
+    session_id: str = ""
+    ticket: str = ""
+    nonce: bytes = b""
+    device_key_id: str = ""
+
+
+class HolderVerifier(Protocol):
+    """It checks holders' proofs."""
+
+    async def verify(self, proof: HolderProof, *, act: str, public_key: bytes | None) -> HolderStatement:
+        """It checks the signature and returns the statement; facts are taken from that alone.
+
+        Args:
+            proof: As received.
+            act: Name of the statement's message. Example: `OpenAccountStatement`.
+            public_key: The key that must have signed; None for acts whose statement brings the key.
+
+        Raises:
+            HolderProofInvalidError: The proof does not prove it.
+        """
+        ...
