@@ -7,7 +7,7 @@ Removed or mapped, and nothing else:
 
 1. full-width forms U+FF01–U+FF5E to their ASCII twins, and U+3000 to a blank: it is the full-width form of the blank,
    which Base45 uses; an input method that widens the signs widens the blanks too;
-2. CR, LF, TAB and the byte order mark U+FEFF at either end. Blanks stay: a Base45 text may end in one;
+2. CR, LF, TAB and the byte order mark U+FEFF at either end. Blanks stay, they are digits of Base45;
 3. one AIM symbology identifier (``]Q1``, ``]h2``) in front;
 4. ASCII letters to upper case.
 
