@@ -1,4 +1,3 @@
-import base64
 import importlib.util
 import json
 import random
@@ -32,13 +31,7 @@ from govcode_node.domain.codes import (
     TerminalType,
 )
 from govcode_node.domain.regions import RegionCode
-from govcode_node.domain.text_encodings import (
-    InvalidTextEncodingError,
-    base32_decode,
-    base32_encode,
-    base45_decode,
-    base45_encode,
-)
+from govcode_node.domain.text_encodings import base32_encode, base45_decode, base45_encode
 from govcode_node.domain.zwm1 import Zwm1Codec
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -299,7 +292,7 @@ def fuzz(count: int, seed: int) -> tuple[int, int]:
             refused += 1
             continue
         read += 1
-        host = text[8 : text.index("/C/")] if parsed.carrier is Carrier.GUIDE else None
+        host = text[8 : text.index("/C/", 8)] if parsed.carrier is Carrier.GUIDE else None
         # Strictness: what was read has exactly one text, and it is the one that was given.
         assert CODEC.assemble(CODEC.encode(parsed.content), parsed.seal, parsed.carrier, host) == text
     return read, refused
@@ -327,35 +320,6 @@ def test_arbitrary_text_gets_a_typed_refusal(tail: str) -> None:
     for head in ("", "ZWM1:", "ZWM1.", "HTTPS://A.CN/C/", "ZWM1:GHB"):
         with pytest.raises((MalformedCodeError, UnsupportedVersionError)):
             CODECS.parse(head + tail)
-
-
-# --- text encodings ----------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("data", "text"),
-    [(b"AB", "BB8"), (b"Hello!!", "%69 VD92EX0"), (b"base-45", "UJCLQE7W581"), (b"ietf!", "QED8WEX0"), (b"", "")],
-)
-def test_base45_agrees_with_the_examples_of_rfc_9285(data: bytes, text: str) -> None:
-    assert base45_encode(data) == text
-    assert base45_decode(text) == data
-
-
-@given(st.binary(max_size=300))
-def test_text_encodings_are_lossless_and_base32_agrees_with_the_standard_library(data: bytes) -> None:
-    assert base45_decode(base45_encode(data)) == data
-    assert base32_decode(base32_encode(data)) == data
-    assert base32_encode(data) == base64.b32encode(data).decode().rstrip("=")
-
-
-@given(st.text("0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:_=\n\tab\u00e9\uff11", max_size=12))
-def test_text_that_decodes_is_the_one_text_of_its_bytes(text: str) -> None:
-    for decode, encode in ((base45_decode, base45_encode), (base32_decode, base32_encode)):
-        try:
-            data = decode(text)
-        except InvalidTextEncodingError:
-            continue
-        assert encode(data) == text
 
 
 # --- replaceable codec (5-06) ------------------------------------------------------------------------------------
