@@ -1,0 +1,1 @@
+"""The rules of the code system: standard library only, no clock, no network, no store."""
