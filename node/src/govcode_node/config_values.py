@@ -222,10 +222,8 @@ def parse_rate(text: str) -> Rate:
 def printable(value: object) -> str:
     """It writes a typed value the way a person reads it; sizes come out as plain numbers."""
     match value:
-        case None:
-            return "unset"
-        case bool():
-            return str(value).lower()
+        case None | bool():
+            return "unset" if value is None else str(value).lower()
         case timedelta():
             return format_duration(value)
         case FieldRule():
