@@ -2,8 +2,9 @@
 
 Run it from the root of the repository: ``python tests/vectors/build_evidence_vectors.py``. The result depends on
 nothing but this file: the key is the one printed in GB/T 32918.5, and the random number of each signature is derived
-from what is signed. That is right for vectors and for nothing else. It shares no line with the code under test: texts are packed
-here by hand, and the tree is built from the top down, as RFC 6962 defines it, where the code builds it from the leaves.
+from what is signed. That is right for vectors and for nothing else. It shares no line with the code under test: texts
+are packed here by hand, and the tree is built from the top down, as RFC 6962 defines it, where the code builds it from
+the leaves.
 """
 
 from __future__ import annotations

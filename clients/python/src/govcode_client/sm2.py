@@ -215,6 +215,16 @@ def signature_from_der(der: bytes) -> bytes:
     return raw
 
 
+def _is_one_sequence(der: bytes) -> bool:
+    """Tell whether the bytes are exactly one DER SEQUENCE by its outer length."""
+    if len(der) < 2 or der[0] != 0x30:
+        return False
+    if der[1] < 0x80:
+        return len(der) == 2 + der[1]
+    start = 2 + (der[1] & 0x7F)
+    return len(der) == start + int.from_bytes(der[2:start], "big")
+
+
 def check_point(point: bytes) -> None:
     """Refuse bytes that are not an uncompressed point of the SM2 curve.
 
@@ -413,6 +423,9 @@ class Sm2PrivateKey:
             Sm2DecryptionError: It is malformed, was changed, or is meant for another key.
         """
         ciphertext = bytes(ciphertext)
+        if not _is_one_sequence(ciphertext):
+            # libcrypto would overlook bytes that follow the structure.
+            raise Sm2DecryptionError("the ciphertext is not one DER sequence")
         with _key_context(self._library, self._handle, "EVP_PKEY_decrypt_init") as context:
             # The plaintext is always shorter than the ciphertext that carries it.
             size = ctypes.c_size_t(len(ciphertext) + 1)
