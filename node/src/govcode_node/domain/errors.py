@@ -100,3 +100,11 @@ class DrainingError(FactsError):
     """The node is about to stop and takes no new work."""
 
     says = "this node is about to stop; call another endpoint"
+
+
+@dataclass(eq=False)
+class MessageTooLargeError(FactsError):
+    """A message is over the node's size limit."""
+
+    limit_bytes: int
+    says = "the message is larger than {limit_bytes} bytes"

@@ -1,6 +1,7 @@
 """What one node asks another about a code, and when an answer may be believed (6.2, domain 3.2)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -158,3 +159,21 @@ class HomeNodeTimeoutError(FactsError):
 
     node_id: str
     says = "node {node_id} did not answer in time"
+
+
+@dataclass(eq=False)
+class PeerRefusedError(FactsError):
+    """Another node refused, with an error of its own, which goes on to the caller with `via` added.
+
+    Attributes:
+        node_id: The node that was asked.
+        status_code: Number of the gRPC status that it answered.
+        reason: Its reason; empty where it gave none.
+        facts: The facts that came with the reason.
+    """
+
+    node_id: str
+    status_code: int
+    reason: str
+    facts: Mapping[str, str] = field(default_factory=dict)
+    says = "node {node_id} refuses: {reason}"
