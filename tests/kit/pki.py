@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-from govcode_node.crypto.authorities import AUTHORITY_LIFETIME, CertificateAuthority, IssuedCertificate
+from govcode_node.crypto.authorities import AUTHORITY_LIFETIME, LOCAL_HOSTS, CertificateAuthority, IssuedCertificate
 from govcode_node.crypto.certificates import CertificateChecker
 from govcode_node.domain.identities import (
     FEDERATION,
@@ -16,6 +16,7 @@ from govcode_node.domain.identities import (
 
 REGIONS = ("000000", "110000", "310000", "420100")
 SERVING = frozenset({CallerClass.NODE, CallerClass.HUB, CallerClass.LICENCE})
+FEDERATED = frozenset({CallerClass.NODE, CallerClass.HUB})
 
 
 class KitPki:
@@ -108,11 +109,13 @@ class KitPki:
     ) -> IssuedCertificate:
         key = (identity, signer, kind)
         if key not in self._leaves:
+            domain, caller_class, name = identity.split("/")[2:5]
             self._leaves[key] = self.authority(signer).issue(
                 [identity],
                 now=now or self.now,
                 lifetime=lifetime,
-                server=identity.split("/")[3] in SERVING,
+                server=caller_class in SERVING,
+                hosts=(*LOCAL_HOSTS, f"{name}.{caller_class}.{domain}") if caller_class in FEDERATED else LOCAL_HOSTS,
             )
         return self._leaves[key]
 

@@ -35,7 +35,7 @@ def test_layout_and_identity_of_a_node(tmp_path: Path) -> None:
     leaf = leaf_of(issued)
     names = leaf.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.UniformResourceIdentifier) == ["spiffe://federation.govcode/node/110000"]
-    assert names.get_values_for_type(x509.DNSName) == ["localhost"]
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", "110000.node.federation.govcode"]
     assert [str(one) for one in names.get_values_for_type(x509.IPAddress)] == ["127.0.0.1"]
     public = leaf.public_key()
     assert isinstance(public, ec.EllipticCurvePublicKey)
@@ -111,7 +111,7 @@ def test_changed_hosts_make_a_new_certificate(tmp_path: Path) -> None:
     new = pki.issue(CallerClass.NODE, "110000", hosts=("localhost", "node-beijing"))
     names = leaf_of(new).extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert new.certificate_pem != old.certificate_pem
-    assert names.get_values_for_type(x509.DNSName) == ["localhost", "node-beijing"]
+    assert names.get_values_for_type(x509.DNSName) == ["localhost", "node-beijing", "110000.node.federation.govcode"]
 
 
 @pytest.mark.parametrize("damage", [b"", b"rubbish"])

@@ -115,6 +115,8 @@ class DevelopmentPki:
         """
         trust_domain = FEDERATION_TRUST_DOMAIN if region is None else trust_domain_of(region)
         identity = Identity(trust_domain, caller_class, name)
+        if caller_class.federated:
+            hosts = (*hosts, identity.server_name)
         authority_name = issuing_authority(identity)
         authority = self.authority(authority_name)
         stem = self.folder(authority_name) / f"{caller_class}-{name}"

@@ -118,6 +118,15 @@ class Identity:
         """The region that the caller belongs to."""
         return RegionCode(self.name[:6] if self.caller_class.federated else self.trust_domain[1:7])
 
+    @property
+    def server_name(self) -> str:
+        """The DNS name by which TLS itself checks that the node that answers is the node that was meant (6.2-03).
+
+        It stands in the certificates of nodes and the hub beside their addresses, which say nothing of who lives there.
+        Example: ``420100.node.federation.govcode``.
+        """
+        return f"{self.name}.{self.caller_class}.{self.trust_domain}"
+
     def __str__(self) -> str:
         return f"{_SCHEME}{self.trust_domain}/{self.caller_class}/{self.name}"
 

@@ -71,6 +71,15 @@ class TrustBundle:
                 return node_id
         return None
 
+    def route_of(self, region: RegionCode) -> RouteEntry | None:
+        """It finds the route of a region by the longest prefix; None where there is none."""
+        digits = str(region)
+        for prefix in (digits, digits[:4], digits[:2]):
+            node_id = self._by_prefix.get(prefix)
+            if node_id is not None:
+                return RouteEntry(prefix, node_id)
+        return None
+
     def node(self, node_id: str) -> NodeTrust | None:
         """It returns what is known of a node; None where nothing is."""
         return self._by_node.get(node_id)
