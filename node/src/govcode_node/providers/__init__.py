@@ -1,0 +1,1 @@
+"""Outside services that a node asks, one package for each kind of service."""
