@@ -1,0 +1,1 @@
+"""The store: SQL behind the ports, and the form of remembered answers."""
