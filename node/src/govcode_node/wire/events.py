@@ -1,0 +1,50 @@
+"""Events for the back ends of applications."""
+
+from govcode.code.v1 import event_pb2 as eventv1
+
+from govcode_node.domain.events import AccountClosed, CodeScanned, CodeStateChanged, Event, SessionEnded
+from govcode_node.domain.outcomes import Outcome
+from govcode_node.wire.times import moment_to_proto
+from govcode_node.wire.verdicts import OUTCOMES
+from govcode_node.wire.vocabulary import SCENE_CLASSES
+
+_OUTCOMES = {outcome.value: outcome for outcome in Outcome}
+
+
+def event_to_proto(event: Event, *, cursor: str) -> eventv1.Event:
+    """It gives one event with the cursor that goes on after it."""
+    message = eventv1.Event(
+        event_id=event.event_id,
+        cursor=cursor,
+        create_time=moment_to_proto(event.happened_at),
+        account_id=event.account_id,
+    )
+    match event.kind:
+        case CodeScanned() as scanned:
+            message.code_scanned.CopyFrom(_scanned_to_proto(scanned))
+        case CodeStateChanged() as changed:
+            message.code_state_changed.code_id = changed.code_id
+            message.code_state_changed.state = changed.state.value
+        case SessionEnded() as ended:
+            message.session_ended.session_id = ended.session_id
+            message.session_ended.reason = ended.reason
+        case AccountClosed():
+            message.account_closed.SetInParent()
+    return message
+
+
+def heartbeat_to_proto(*, cursor: str) -> eventv1.Event:
+    """It gives a sign of life, which has no id and whose cursor is where the stream stands."""
+    return eventv1.Event(cursor=cursor, heartbeat=eventv1.Heartbeat())
+
+
+def _scanned_to_proto(scanned: CodeScanned) -> eventv1.CodeScanned:
+    return eventv1.CodeScanned(
+        code_id=scanned.code_id,
+        scan_id=scanned.scan_id,
+        outcome=OUTCOMES.to_proto(_OUTCOMES.get(scanned.outcome)),
+        relying_party_name=scanned.relying_party_name,
+        place=scanned.place,
+        scene_class=SCENE_CLASSES.to_proto(scanned.scene_class),
+        visited_node_id=scanned.visited_node,
+    )

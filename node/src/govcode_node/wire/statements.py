@@ -1,0 +1,145 @@
+"""What nodes state, as payloads of evidence: for each kind of statement its purpose, its message and its codec."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar, cast
+
+from google.protobuf.message import DecodeError, Message
+from govcode.code.v1 import scan_pb2 as scanv1
+from govcode.federation.v1 import recognition_pb2 as recognitionv1
+from govcode.hub.v1 import node_pb2 as nodev1
+from govcode.operations.v1 import node_status_pb2 as statusv1
+from govcode.routing.v1 import trust_bundle_pb2 as trustv1
+
+from govcode_node.domain.errors import InvalidFieldError
+from govcode_node.domain.evidence import EvidencePurpose
+from govcode_node.domain.nodes import NodeRegistration, StatusSummary
+from govcode_node.domain.recognition import RecognizeAnswer, RecognizeRequest, RevocationList
+from govcode_node.domain.routes import TrustBundle
+from govcode_node.domain.scans import ScanAnswer
+from govcode_node.ports.security import S
+from govcode_node.wire.recognition import (
+    recognize_answer_from_proto,
+    recognize_answer_to_proto,
+    recognize_request_from_proto,
+    recognize_request_to_proto,
+    revocation_list_from_proto,
+    revocation_list_to_proto,
+)
+from govcode_node.wire.scans import scan_answer_from_proto, scan_answer_to_proto
+from govcode_node.wire.status import status_summary_from_proto, status_summary_to_proto
+from govcode_node.wire.trust import (
+    registration_from_proto,
+    registration_to_proto,
+    trust_bundle_from_proto,
+    trust_bundle_to_proto,
+)
+
+M = TypeVar("M", bound=Message)
+
+
+class UnreadableStatementError(ValueError):
+    """A payload is not the statement that it is said to be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatementCodec(Generic[S]):
+    """How one kind of statement travels.
+
+    Attributes:
+        purpose: The one purpose for which it is signed.
+        payload_type: Full name of its message.
+        encode: It gives the payload.
+        decode: It reads a payload, passing over unknown fields; raises `UnreadableStatementError`.
+        speaker: The node that a statement names as its author; None for kinds that name none.
+    """
+
+    purpose: EvidencePurpose
+    payload_type: str
+    encode: Callable[[S], bytes]
+    decode: Callable[[bytes], S]
+    speaker: Callable[[S], str | None]
+
+
+def codec_of(kind: type[S]) -> StatementCodec[S]:
+    """It finds the codec of a kind of statement."""
+    return cast(StatementCodec[S], _CODECS[kind])
+
+
+def _codec(
+    message: type[M],
+    purpose: EvidencePurpose,
+    *,
+    to_proto: Callable[[S], M],
+    from_proto: Callable[[M], S],
+    speaker: Callable[[S], str | None],
+) -> StatementCodec[S]:
+    def encode(statement: S) -> bytes:
+        return to_proto(statement).SerializeToString(deterministic=True)
+
+    def decode(payload: bytes) -> S:
+        try:
+            return from_proto(message.FromString(payload))
+        except (DecodeError, InvalidFieldError) as fault:
+            raise UnreadableStatementError(f"the payload is no {message.DESCRIPTOR.name}: {fault}") from fault
+
+    return StatementCodec(
+        purpose=purpose,
+        payload_type=message.DESCRIPTOR.full_name,
+        encode=encode,
+        decode=decode,
+        speaker=speaker,
+    )
+
+
+_CODECS: Final[Mapping[type[Any], StatementCodec[Any]]] = {
+    ScanAnswer: _codec(
+        scanv1.ScanAnswer,
+        EvidencePurpose.SCAN_ANSWER,
+        to_proto=scan_answer_to_proto,
+        from_proto=scan_answer_from_proto,
+        speaker=lambda _: None,
+    ),
+    RecognizeRequest: _codec(
+        recognitionv1.RecognizeRequest,
+        EvidencePurpose.RECOGNIZE_REQUEST,
+        to_proto=recognize_request_to_proto,
+        from_proto=recognize_request_from_proto,
+        speaker=lambda request: request.visited_node,
+    ),
+    RecognizeAnswer: _codec(
+        recognitionv1.RecognizeAnswer,
+        EvidencePurpose.RECOGNIZE_ANSWER,
+        to_proto=recognize_answer_to_proto,
+        from_proto=recognize_answer_from_proto,
+        speaker=lambda answer: answer.home_node,
+    ),
+    TrustBundle: _codec(
+        trustv1.TrustBundle,
+        EvidencePurpose.TRUST_BUNDLE,
+        to_proto=trust_bundle_to_proto,
+        from_proto=trust_bundle_from_proto,
+        speaker=lambda _: None,
+    ),
+    NodeRegistration: _codec(
+        nodev1.NodeRegistration,
+        EvidencePurpose.NODE_REGISTRATION,
+        to_proto=registration_to_proto,
+        from_proto=registration_from_proto,
+        speaker=lambda registration: registration.node_id,
+    ),
+    StatusSummary: _codec(
+        statusv1.StatusSummary,
+        EvidencePurpose.STATUS_SUMMARY,
+        to_proto=status_summary_to_proto,
+        from_proto=status_summary_from_proto,
+        speaker=lambda summary: summary.node_id,
+    ),
+    RevocationList: _codec(
+        recognitionv1.RevocationList,
+        EvidencePurpose.REVOCATION_LIST,
+        to_proto=revocation_list_to_proto,
+        from_proto=revocation_list_from_proto,
+        speaker=lambda revoked: revoked.node_id,
+    ),
+}

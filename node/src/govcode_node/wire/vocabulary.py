@@ -1,0 +1,28 @@
+"""Words that several subjects share: kinds of subjects and scenes, and what is done with a code."""
+
+from typing import Final
+
+from govcode.code.v1 import scan_pb2 as scanv1
+from govcode.common.v1 import scene_pb2 as scenev1
+from govcode.common.v1 import subject_pb2 as subjectv1
+
+from govcode_node.domain.codes import SubjectKind
+from govcode_node.domain.errors import InvalidFieldError
+from govcode_node.domain.scans import ScanAct
+from govcode_node.domain.scenes import SceneClass
+from govcode_node.wire.enums import EnumPair
+
+SUBJECT_KINDS: Final = EnumPair(SubjectKind, subjectv1.SubjectKind.Value, prefix="SUBJECT_KIND")
+SCENE_CLASSES: Final = EnumPair(SceneClass, scenev1.SceneClass.Value, prefix="SCENE_CLASS")
+SCAN_ACTS: Final = EnumPair(ScanAct, scanv1.ScanAct.Value, prefix="SCAN_ACT")
+
+
+def stated_scene_class(value: int, field: str) -> SceneClass:
+    """It reads the class that a peer states; one of a newer release counts as GENERAL, which is owed the least.
+
+    Raises:
+        InvalidFieldError: None is stated.
+    """
+    if value == scenev1.SCENE_CLASS_UNSPECIFIED:
+        raise InvalidFieldError(field, "is required")
+    return SCENE_CLASSES.from_proto(value) or SceneClass.GENERAL
