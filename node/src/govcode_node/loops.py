@@ -13,6 +13,7 @@ last succeeded; a watchdog says so aloud.
 
 import asyncio
 import logging
+import math
 import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
@@ -124,7 +125,7 @@ class BackgroundLoop:
             self._note_failure("the step was cancelled from inside", exception=None)
         except TimeoutError as error:
             self._note_failure(f"no end after {self._timeout:g} s", exception=error)
-        except Exception as error:  # noqa: BLE001 - a loop outlives every fault of its step
+        except Exception as error:  # a loop outlives every fault of its step
             self._note_failure(f"{type(error).__name__}: {error}", exception=error)
         else:
             if self._failures:
@@ -137,7 +138,7 @@ class BackgroundLoop:
     def pause(self) -> float:
         """It gives the length of the next pause in seconds."""
         if self._failures:
-            grown = _FIRST_BACKOFF * 2 ** min(self._failures - 1, 16)
+            grown = math.ldexp(_FIRST_BACKOFF, min(self._failures - 1, 16))
             length = min(max(grown, min(self.interval, 1.0)), self._max_backoff)
             # Peers that lost the same hub must not all come back in the same moment.
             return length * random.uniform(0.5, 1.0)  # noqa: S311 - spread, not secrecy
