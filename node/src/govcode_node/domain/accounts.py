@@ -193,7 +193,11 @@ class TermsNotAcceptedError(FactsError):
 
 @dataclass(eq=False)
 class HolderProofInvalidError(FactsError):
-    """The holder's proof does not prove this act. `why` is `MISSING`, `KEY`, `SIGNATURE`, `TIME`, `STATEMENT` or `OTHER_ACT`."""
+    """The holder's proof does not prove this act.
+
+    Attributes:
+        why: `MISSING`, `KEY`, `SIGNATURE`, `TIME`, `STATEMENT` or `OTHER_ACT`.
+    """
 
     why: str
     says = "the holder's proof does not prove this act: {why}"

@@ -1,7 +1,7 @@
 """Who calls, and with what around the message: the facts that a use case may rely on besides the request itself."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
@@ -64,6 +64,7 @@ class Call:
         request_id: Id of the request, given by the caller or made here.
         device_id: The reading device, where the caller named one.
         trace_id: Trace of the act, 32 hexadecimal digits; empty where there is none.
+        request_digest: SM3 of the request message, by which a repetition is told from another act.
         deadline: When the caller gives up, less the margin; None for a stream without one.
         metadata: What must travel on to the next node, for example `traceparent`.
     """
@@ -73,8 +74,9 @@ class Call:
     request_id: str
     device_id: str = ""
     trace_id: str = ""
+    request_digest: bytes = b""
     deadline: datetime | None = None
-    metadata: Mapping[str, str]
+    metadata: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(eq=False)

@@ -1,6 +1,6 @@
 """A scan or verification of a code: what is stated to the caller, what the node keeps, what the holder sees."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
@@ -79,7 +79,7 @@ class ScanAnswer:
     cross_region: bool = False
     decided_at: datetime
     valid_until: datetime
-    freshness: Freshness = Freshness()
+    freshness: Freshness = field(default_factory=Freshness)
     scene_no: int
     code_text_digest: bytes
 

@@ -1,4 +1,4 @@
-"""Who is at the other end of a connection, as ports: the check of the certificate, and what the node knows of its owner."""
+"""Who is at the other end of a connection, as ports: what a certificate proves, and what is known of its owner."""
 
 from typing import Protocol
 

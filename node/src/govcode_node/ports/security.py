@@ -4,8 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from govcode_node.domain.disclosure import DisclosedField
 from govcode_node.domain.evidence import EvidencePurpose
-from govcode_node.domain.nodes import NodeKey, NodeRegistration, StatusSummary
+from govcode_node.domain.nodes import NodeRegistration, StatusSummary
 from govcode_node.domain.recognition import RecognizeAnswer, RecognizeRequest, RevocationList
 from govcode_node.domain.routes import TrustBundle
 from govcode_node.domain.scans import ScanAnswer
@@ -15,59 +16,79 @@ Statement = (
 )
 """What a node can state: each is the payload of one purpose of evidence."""
 
+A = TypeVar("A")
 S = TypeVar("S", bound=Statement)
 
 
 class CodeSealer(Protocol):
     """It seals codes and checks the seals of this node's own codes."""
 
-    def active_mac_key_no(self, *, static: bool, shard: int) -> int:
-        """It names the MAC key for a new code; the shard spreads codes over a cohort of keys."""
-        ...
-
-    def mac_code(self, key_no: int, data: bytes, *, static: bool) -> bytes:
-        """It makes the 16-byte seal of the MAC profile.
+    def active_mac_key_no(self, static: bool, shard: int) -> int:
+        """It names the MAC key for a new code; the shard spreads codes over a cohort of keys.
 
         Raises:
-            KeyUnavailableError: The key may not seal now.
+            KeyUnavailableError: No key may seal now.
         """
         ...
 
-    def check_code_mac(self, key_no: int, data: bytes, seal: bytes, *, static: bool) -> None:
+    def mac_code(self, key_no: int, data: bytes, static: bool) -> bytes:
+        """It makes the 16-byte seal of the MAC profile.
+
+        Raises:
+            KeyStateError: The key may not seal now.
+            KeyExhaustedError: The key has sealed as many codes as it may.
+        """
+        ...
+
+    def check_code_mac(self, key_no: int, data: bytes, mac: bytes, *, static: bool) -> None:
         """It raises unless the seal is right, compared in constant time.
 
         Raises:
-            InvalidSealError: The seal is wrong, or the key unknown.
-            KeyRevokedError: The key was revoked.
+            UnknownKeyError: There is no such key.
+            KeyStateError: Codes under this key are not to be believed.
+            InvalidMacError: The seal is wrong.
         """
         ...
 
     def active_seal_key_no(self) -> int:
-        """It names the key for a new signed code."""
-        ...
-
-    async def sign_code(self, key_no: int, data: bytes) -> bytes:
-        """It makes the 64-byte seal of the signed profile.
+        """It names the key for a new signed code.
 
         Raises:
-            KeyUnavailableError: The key may not sign now.
+            KeyUnavailableError: No key may sign now.
         """
         ...
 
-    async def check_code_signature(self, key_no: int, data: bytes, seal: bytes) -> None:
-        """It raises unless the seal of this node's own signed code is right.
+    async def sign_code(self, data: bytes, *, key_no: int | None = None) -> tuple[int, bytes]:
+        """It makes the 64-byte seal of the signed profile under the key named in the data.
 
         Raises:
-            InvalidSealError: The seal is wrong, or the key unknown.
-            KeyRevokedError: The key was revoked.
+            KeyUnavailableError: The key does not work.
+            KeyStateError: The key may not sign now.
+        """
+        ...
+
+    def seal_public(self, key_no: int) -> bytes:
+        """It gives the public point that checks this node's signed codes with that number.
+
+        Raises:
+            UnknownKeyError: There is no such key.
+            KeyStateError: Codes under this key are not to be believed.
+        """
+        ...
+
+    async def verify_with_public(self, point: bytes, signature: bytes, data: bytes) -> None:
+        """It raises unless a signature is right under a public point.
+
+        Raises:
+            InvalidSignatureError: It is not.
         """
         ...
 
 
 class DataKeys(Protocol):
-    """Pseudonyms, blind indexes and the sealing of stored fields."""
+    """Pseudonyms, blind indexes, random bytes, and the sealing of fields. AAD says where the bytes belong."""
 
-    def pseudonym(self, account_id: str, uscc: str) -> str:
+    def pseudonym(self, account_id: str, organisation_uscc: str) -> str:
         """It gives the subject's pairwise id for the organisation with that USCC (7.5-03)."""
         ...
 
@@ -79,11 +100,11 @@ class DataKeys(Protocol):
         """It seals personal fields for storage."""
         ...
 
-    def open_field(self, sealed: bytes, aad: bytes) -> bytes:
+    def open_field(self, blob: bytes, aad: bytes) -> bytes:
         """It opens sealed fields.
 
         Raises:
-            SealedDataError: The bytes were changed, or belong elsewhere.
+            SealBrokenError: The bytes were changed, or belong elsewhere.
         """
         ...
 
@@ -91,32 +112,65 @@ class DataKeys(Protocol):
         """It seals an answer that is kept for repetitions."""
         ...
 
-    def open_record(self, sealed: bytes, aad: bytes) -> bytes:
+    def open_record(self, blob: bytes, aad: bytes) -> bytes:
         """It opens a sealed answer.
 
         Raises:
-            SealedDataError: The bytes were changed, or belong elsewhere.
+            SealBrokenError: The bytes were changed, or belong elsewhere.
         """
         ...
 
-    def seal_to(self, public_key: bytes, plaintext: bytes, aad: bytes) -> bytes:
+    async def seal_to_public(self, point: bytes, plaintext: bytes, aad: bytes) -> bytes:
         """It seals bytes for the holder of an SM2 key."""
         ...
 
-    async def open_mine(self, sealed: bytes, aad: bytes) -> bytes:
+    async def open_for_node(self, blob: bytes, aad: bytes) -> bytes:
         """It opens bytes that were sealed for this node's encryption key.
 
         Raises:
-            SealedDataError: They were changed, or sealed for somebody else.
+            SealBrokenError: They were changed, or belong elsewhere.
+            UnknownKeyError: They were sealed for somebody else.
         """
         ...
 
-    def random_bytes(self, count: int) -> bytes:
-        """It gives random bytes from the approved source."""
+    def random_bytes(self, size: int) -> bytes:
+        """It gives random bytes from the approved source.
+
+        Raises:
+            RandomSourceError: The source does not work.
+        """
         ...
 
-    def digest(self, data: bytes) -> bytes:
-        """It gives the SM3 of bytes."""
+
+class FieldsCodec(Protocol):
+    """It turns disclosed fields into the bytes that are sealed for another node, and back."""
+
+    def dump(self, fields: tuple[DisclosedField, ...]) -> bytes:
+        """It gives the bytes."""
+        ...
+
+    def load(self, data: bytes) -> tuple[DisclosedField, ...]:
+        """It reads the fields; those that it does not know are left out.
+
+        Raises:
+            PeerAnswerRefusedError: The bytes are no fields.
+        """
+        ...
+
+
+class AnswerCodec(Protocol):
+    """It turns answers of acts (frozen dataclasses of the domain) into bytes and back, to be remembered."""
+
+    def dump(self, answer: object) -> bytes:
+        """It gives the bytes of an answer."""
+        ...
+
+    def load(self, kind: type[A], data: bytes) -> A:
+        """It reads an answer of that kind.
+
+        Raises:
+            ValueError: The bytes are no such answer.
+        """
         ...
 
 
@@ -195,14 +249,6 @@ class EvidenceReader(Protocol):
 
         Raises:
             EvidenceRefusedError: The proof is wrong.
-        """
-        ...
-
-    async def check_code_signature(self, key: NodeKey, data: bytes, seal: bytes) -> None:
-        """It raises unless another node's signed code is right.
-
-        Raises:
-            InvalidSealError: It is not.
         """
         ...
 

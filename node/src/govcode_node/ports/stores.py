@@ -1,9 +1,9 @@
 """The store, resource by resource, and the database that runs units of work over it.
 
-A *unit* is a function of a `Transaction` that returns a value. It may be run again (a batch that failed is re-run unit
-by unit), so it must have no effect besides its writes. Methods marked *buffered* hand over a row that is written in bulk
-at the end of the batch: units of the same batch do not see it, and a broken uniqueness shows at the end and leads to the
-re-run. All others act at once.
+A *unit* is a function of a `Transaction` that returns a value. It may be run again (a batch that failed is re-run
+unit by unit), so it must have no effect besides its writes. Methods marked *buffered* hand over a row that is written
+in bulk at the end of the batch: units of the same batch do not see it, and a broken uniqueness shows at the end and
+leads to the re-run. All others act at once.
 """
 
 from collections.abc import Callable, Sequence
@@ -154,15 +154,11 @@ class CodeStore(Protocol):
         ...
 
     def consume(self, code_id: bytes, *, scan_id: str, at: datetime) -> bool:
-        """It records the one use of a one-time code; whether this was the first. Acts at once."""
+        """It records the first use of a code; whether this was the first. Acts at once."""
         ...
 
     def consumed_by(self, code_id: bytes) -> str | None:
-        """It returns the scan that used a one-time code."""
-        ...
-
-    def was_scanned(self, code_id: bytes) -> bool:
-        """Whether a scan of the code found it VALID."""
+        """It returns the scan that used a code first."""
         ...
 
     def ended_signed(self, *, now: datetime) -> Sequence[bytes]:

@@ -1,0 +1,176 @@
+"""Presenting a code (亮码), domain 3.1 steps 2 to 4: the same unscanned code until its refresh time, then a new one."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from govcode_node.domain.accounts import Account, AccountId, RelationNotProvenError
+from govcode_node.domain.audit import AuditAction
+from govcode_node.domain.callers import Call
+from govcode_node.domain.codes import CodeState
+from govcode_node.domain.digests import sm3
+from govcode_node.domain.home_rules import IssueRules
+from govcode_node.domain.issued_codes import CodeWish, IssuedCode, LiveCode
+from govcode_node.ports.clock import Clock
+from govcode_node.ports.limits import RateLimit
+from govcode_node.ports.security import DataKeys
+from govcode_node.ports.stores import Database, Transaction
+from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.issuing import CodeIssuer, CodePlan, SealedContent, SignatureNeededError
+from govcode_node.usecases.sessions import Holder, check_active, holder_of, token_hash_of
+from govcode_node.usecases.trail import record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PresentCommand:
+    """What a holder's back end asks for.
+
+    Attributes:
+        biz_serial: Serial of the act.
+        session_token: Token of the holder's session.
+        wish: The code wished for.
+        on_behalf_of: Account of a dependant; None for the holder's own code.
+    """
+
+    biz_serial: str
+    session_token: str
+    wish: CodeWish
+    on_behalf_of: AccountId | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presented:
+    """The code to show, and whether it is that of an earlier call."""
+
+    issued: IssuedCode
+    reused: bool
+
+
+class Presentation:
+    """It presents codes."""
+
+    def __init__(
+        self,
+        *,
+        database: Database,
+        issuer: CodeIssuer,
+        rules: IssueRules,
+        keys: DataKeys,
+        acts: ActMemory,
+        clock: Clock,
+        subject_limit: RateLimit,
+    ) -> None:
+        """It works over the node's store and keys."""
+        self._database = database
+        self._issuer = issuer
+        self._rules = rules
+        self._keys = keys
+        self._acts = acts
+        self._clock = clock
+        self._subject_limit = subject_limit
+
+    async def present(self, call: Call, command: PresentCommand) -> tuple[Presented, bool]:
+        """It returns a code to show, and whether this repeats the answer to the same serial.
+
+        Raises:
+            SessionInvalidError: The session cannot be used.
+            RelationNotProvenError: The holder may not present for that account.
+            SceneUnknownError, SceneNotAllowedError, AssuranceTooLowError, TerminalRuleError: The wish is not allowed.
+            RateLimitedError: The holder asks too often.
+            KeyUnavailableError: No code can be sealed; none is issued unsealed.
+            SerialConflictError: The serial was used for another request.
+        """
+        self._subject_limit.take(token_hash_of(command.session_token))
+        now = self._clock.now()
+        try:
+            return await self._database.run(lambda tx: self._present(tx, call, command, now, None))
+        except SignatureNeededError as needed:
+            signed = await self._issuer.sign(needed.plan, now=now)
+            return await self._database.run(lambda tx: self._present(tx, call, command, now, signed))
+
+    def _present(
+        self, tx: Transaction, call: Call, command: PresentCommand, now: datetime, signed: SealedContent | None
+    ) -> tuple[Presented, bool]:
+        return self._acts.once(
+            tx,
+            call,
+            biz_serial=command.biz_serial,
+            kind=Presented,
+            now=now,
+            make=lambda: self._present_anew(tx, call, command, now, signed),
+        )
+
+    def _present_anew(
+        self, tx: Transaction, call: Call, command: PresentCommand, now: datetime, signed: SealedContent | None
+    ) -> Presented:
+        holder = holder_of(tx, call, command.session_token, now=now)
+        subject = self._subject_of(tx, holder, command.on_behalf_of, now)
+        plan = self._issuer.plan(
+            tx,
+            account=subject,
+            presenter=holder.account.account_id,
+            assurance=holder.account.assurance_level,
+            wish=command.wish,
+            now=now,
+        )
+        live = tx.codes.live(subject.account_id, presenter=plan.presenter, terminal_type=plan.terminal_type)
+        if live is not None:
+            again = self._again(tx, plan, live, now)
+            if again is not None:
+                return Presented(issued=again, reused=True)
+        # A signature made for an earlier look at the plan still fits, since it seals whatever the first look planned.
+        sealed = signed if signed is not None else self._issuer.seal_now(plan, now=now)
+        issued = self._issuer.issue(tx, plan, sealed, app_id=call.caller.name)
+        if live is not None:
+            tx.codes.supersede(live.code_id, at=now + self._rules.grace)
+        self._remember_live(tx, plan, issued, now)
+        record(
+            tx,
+            call,
+            AuditAction.CODE_ISSUED,
+            at=now,
+            object_id=issued.code.code_id.hex(),
+            biz_serial=command.biz_serial,
+        )
+        return Presented(issued=issued, reused=False)
+
+    def _subject_of(self, tx: Transaction, holder: Holder, on_behalf_of: AccountId | None, now: datetime) -> Account:
+        if on_behalf_of is None or on_behalf_of == holder.account.account_id:
+            return holder.account
+        relations = tx.relations.between(presenter=holder.account.account_id, dependant=on_behalf_of)
+        dependant = tx.accounts.get(on_behalf_of)
+        if dependant is None or not any(relation.holds_at(now) for relation in relations):
+            raise RelationNotProvenError(on_behalf_of)
+        check_active(dependant)
+        return dependant
+
+    def _again(self, tx: Transaction, plan: CodePlan, live: LiveCode, now: datetime) -> IssuedCode | None:
+        """It returns the live code if it may be shown again: the same wish, before its refresh time, and unscanned."""
+        if live.shape != _shape_of(plan) or now >= live.refresh_at:
+            return None
+        code = tx.codes.get(live.code_id)
+        if code is None or code.state is not CodeState.ISSUED or tx.codes.consumed_by(live.code_id):
+            return None
+        text = self._keys.open_record(live.sealed_text, bytes(live.code_id)).decode()
+        return IssuedCode(code=code, code_text=text, refresh_after=live.refresh_at - now)
+
+    def _remember_live(self, tx: Transaction, plan: CodePlan, issued: IssuedCode, now: datetime) -> None:
+        if issued.refresh_after is None or issued.code.expires_at is None:
+            return
+        tx.codes.put_live(
+            LiveCode(
+                account_id=plan.account.account_id,
+                presenter=plan.presenter,
+                terminal_type=plan.terminal_type,
+                code_id=issued.code.code_id,
+                shape=_shape_of(plan),
+                refresh_at=now + issued.refresh_after,
+                expires_at=issued.code.expires_at,
+                sealed_text=self._keys.seal_record(issued.code_text.encode(), bytes(issued.code.code_id)),
+            )
+        )
+
+
+def _shape_of(plan: CodePlan) -> bytes:
+    """It condenses what was asked for; only a like request gets a live code again."""
+    parts = (plan.scene_no, plan.one_time, plan.profile.value, plan.carrier.value, plan.validity.total_seconds())
+    return sm3(repr(parts).encode())[:16]
