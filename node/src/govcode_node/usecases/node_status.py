@@ -104,11 +104,12 @@ class NodeStatusKeeper:
         if identify is not None:
             self._probes[Impairment.IDENTITY_PROVIDER] = identify
         self._sound_at: dict[Impairment, float] = {}
+        self._reported: set[Impairment] = set()
         self._traffic = Traffic(clock.monotonic)
         self._started_at = clock.now()
         self._draining = False
 
-    def observe(self, method: str, seconds: float, fault: bool, *, streaming: bool = False) -> None:  # noqa: FBT001 - as the telemetry hook calls it
+    def observe(self, method: str, seconds: float, fault: bool, *, streaming: bool = False) -> None:
         """It counts a call that ended.
 
         Args:
@@ -189,12 +190,15 @@ class NodeStatusKeeper:
             async with asyncio.timeout(_PROBE_TIMEOUT):
                 await probe()
         except Exception as error:  # whatever it is, the part does not work
-            if self._sound_at.pop(part, None) is not None:
-                log.error("part impaired", extra={"part": part.value, "why": f"{type(error).__name__}: {error}"})
+            self._sound_at.pop(part, None)
+            if part not in self._reported:
+                self._reported.add(part)
+                log.exception("part impaired", extra={"part": part.value, "why": type(error).__name__})
         else:
-            if part not in self._sound_at:
-                log.info("part sound", extra={"part": part.value})
             self._sound_at[part] = self._clock.monotonic()
+            if part in self._reported:
+                self._reported.discard(part)
+                log.info("part sound again", extra={"part": part.value})
 
     def _impaired(self, part: Impairment) -> bool:
         match part:

@@ -1,0 +1,216 @@
+"""One peer: its endpoints, its permits, its circuit breaker, and the way in which a call to it may fail (6.2-10)."""
+
+import logging
+import statistics
+from collections import deque
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, TypeVar
+
+from grpc import aio
+
+from govcode_node.domain.errors import GovcodeError
+from govcode_node.domain.nodes import PeerCondition
+from govcode_node.domain.recognition import HomeNodeTimeoutError, HomeNodeUnreachableError
+from govcode_node.federation.breaker import BreakerState, CircuitBreaker, Pass
+from govcode_node.federation.channels import ChannelPool, Dialer, Endpoints, server_name_of
+from govcode_node.federation.refusals import Fault, Refusal, understand
+from govcode_node.ports.clock import Clock
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+
+LEAST_BUDGET: Final = 0.02
+"""Seconds below which a call is not worth making."""
+
+_ATTEMPTS: Final = 2
+_ANSWERS_REMEMBERED: Final = 256
+_MINUTE: Final = 60.0
+
+Attempt = Callable[[aio.Channel, float], Awaitable[R]]
+"""Makes the call on a channel with a time limit in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PeerSettings:
+    """How peers are called; each limit holds for one peer. Times in seconds.
+
+    Attributes:
+        concurrency: Calls at once; more are refused at once.
+        connections: Connections to each endpoint.
+        connection_max_age: After this a connection is replaced.
+        endpoint_timeout: The longest that one endpoint may take.
+        breaker_failures: Failures in a row that open the breaker.
+        breaker_open: For how long it stays open the first time.
+        breaker_max_open: The longest that it stays open.
+        idle_after: After this without calls the connections are closed.
+    """
+
+    concurrency: int = 64
+    connections: int = 2
+    connection_max_age: float = 3600.0
+    endpoint_timeout: float = 2.0
+    breaker_failures: int = 5
+    breaker_open: float = 10.0
+    breaker_max_open: float = 60.0
+    idle_after: float = 600.0
+
+
+class Peer:
+    """One other node, or the hub."""
+
+    def __init__(self, node_id: str, *, dialer: Dialer, settings: PeerSettings, clock: Clock) -> None:
+        """It makes no connection yet.
+
+        Args:
+            node_id: The node; it must be the one that answers.
+            dialer: Makes channels.
+            settings: Limits.
+            clock: The clock.
+        """
+        self.node_id = node_id
+        self._settings = settings
+        self._clock = clock
+        server_name = server_name_of(node_id)
+        self._endpoints = Endpoints(
+            pool_of=lambda address: ChannelPool(dialer, address, server_name=server_name, size=settings.connections),
+            clock=clock,
+            unsound_for=settings.breaker_open,
+        )
+        self._breaker = CircuitBreaker(
+            failures=settings.breaker_failures,
+            open_for=settings.breaker_open,
+            max_open_for=settings.breaker_max_open,
+            monotonic=clock.monotonic,
+        )
+        self._in_flight = 0
+        self._called_at = clock.monotonic()
+        self._answers: deque[tuple[float, float]] = deque(maxlen=_ANSWERS_REMEMBERED)
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that have not ended."""
+        return self._in_flight
+
+    def idle_for(self) -> float:
+        """It gives the seconds since the last call."""
+        return 0.0 if self._in_flight else self._clock.monotonic() - self._called_at
+
+    def use_endpoints(self, addresses: tuple[str, ...]) -> None:
+        """It follows the addresses of the bundle."""
+        self._endpoints.replace(addresses)
+
+    def channel(self) -> aio.Channel | None:
+        """It gives a channel to the best endpoint for a long stream, which has no breaker; None without endpoints."""
+        addresses = self._endpoints.ordered()
+        self._called_at = self._clock.monotonic()
+        return self._endpoints.channel(addresses[0]) if addresses else None
+
+    async def call(self, attempt: Attempt[R], *, left: Callable[[], float | None], limit: float | None = None) -> R:
+        """It makes a call, on a second endpoint too where the first does not work.
+
+        A caller that is cancelled gives its permit back and leaves no mark on the peer.
+
+        Args:
+            attempt: Makes the call; it may be made twice, so it must be idempotent.
+            left: Gives the seconds that the caller still has; None without limit.
+            limit: The longest that one endpoint may take; by the settings where None.
+
+        Raises:
+            HomeNodeUnreachableError: The peer does not answer, has too many calls, or its breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            GovcodeError: What the peer refused with.
+        """
+        if self._in_flight >= self._settings.concurrency:
+            log.warning("peer at its limit of calls", extra={"peer": self.node_id, "limit": self._in_flight})
+            raise HomeNodeUnreachableError(self.node_id)
+        leave = self._breaker.admit()
+        if leave is None:
+            raise HomeNodeUnreachableError(self.node_id)
+        verdict: Callable[[Pass], None] = self._breaker.abandoned
+        self._in_flight += 1
+        self._called_at = self._clock.monotonic()
+        try:
+            answer, verdict, error = await self._attempts(attempt, left, limit or self._settings.endpoint_timeout)
+        finally:
+            self._in_flight -= 1
+            self._settle(leave, verdict)
+        if error is not None:
+            raise error
+        assert answer is not None  # noqa: S101 - either there is an answer or an error
+        return answer
+
+    async def _attempts(
+        self, attempt: Attempt[R], left: Callable[[], float | None], limit: float
+    ) -> tuple[R | None, Callable[[Pass], None], GovcodeError | None]:
+        """It tries the endpoints and returns the answer or the error, with what the breaker shall be told."""
+        error: GovcodeError = HomeNodeUnreachableError(self.node_id)
+        verdict: Callable[[Pass], None] = self._breaker.abandoned
+        for address in self._endpoints.ordered()[:_ATTEMPTS]:
+            remaining = left()
+            budget = limit if remaining is None else min(limit, remaining)
+            if budget < LEAST_BUDGET:
+                return None, verdict, HomeNodeTimeoutError(self.node_id)
+            begun = self._clock.monotonic()
+            try:
+                answer = await attempt(self._endpoints.channel(address), budget)
+            except aio.AioRpcError as failure:
+                refusal = understand(failure, self.node_id)
+            else:
+                self._note_answer(begun)
+                self._endpoints.note(address, sound=True)
+                return answer, self._breaker.succeeded, None
+            error = refusal.error
+            self._note_refusal(refusal, address)
+            if refusal.fault is Fault.REFUSED:
+                self._note_answer(begun)
+                return None, self._breaker.succeeded, error
+            # A caller in a great hurry says nothing about the peer's health.
+            if refusal.fault is Fault.ABSENT or budget >= limit / 2:
+                verdict = self._breaker.failed
+        return None, verdict, error
+
+    def condition(self) -> PeerCondition:
+        """It tells how the peer did of late."""
+        since = self._clock.monotonic() - _MINUTE
+        recent = [seconds for ended_at, seconds in self._answers if ended_at >= since]
+        return PeerCondition(
+            node_id=self.node_id,
+            available=self._breaker.state is not BreakerState.OPEN,
+            answer_ms=round(statistics.median(recent) * 1000) if recent else 0,
+        )
+
+    def tend(self) -> None:
+        """It closes connections that nobody uses."""
+        if not self._in_flight:
+            self._endpoints.close_idle(self._settings.idle_after)
+
+    def close(self) -> None:
+        """It lets its connections drain."""
+        self._endpoints.close()
+
+    def _note_answer(self, begun: float) -> None:
+        now = self._clock.monotonic()
+        self._answers.append((now, now - begun))
+
+    def _note_refusal(self, refusal: Refusal, address: str) -> None:
+        sound = refusal.fault is Fault.REFUSED
+        self._endpoints.note(address, sound=sound)
+        log.log(
+            logging.INFO if sound else logging.WARNING,
+            "peer call failed",
+            extra={
+                "peer": self.node_id,
+                "endpoint": address,
+                "fault": refusal.fault.value,
+                "detail": refusal.detail,
+            },
+        )
+
+    def _settle(self, leave: Pass, verdict: Callable[[Pass], None]) -> None:
+        before = self._breaker.state
+        verdict(leave)
+        after = self._breaker.state
+        if before is not after:
+            log.warning("peer breaker moved", extra={"peer": self.node_id, "from": before.value, "to": after.value})
