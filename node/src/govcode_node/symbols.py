@@ -17,6 +17,7 @@ from govcode_node.domain.codes import (
     SymbologyUnsupportedError,
     SymbolScaleError,
 )
+from govcode_node.ports.symbols import ImageFormat
 
 QUIET_ZONE: Final = 4
 """Modules of white around a QR symbol, as GB/T 18284 wants."""
@@ -108,3 +109,26 @@ def _make(text: str, error_level: ErrorLevel, symbology: Symbology) -> segno.QRC
         return segno.make_qr(text, error=error_level.value, boost_error=False)
     except segno.DataOverflowError:
         raise SymbolDataTooLongError(len(text), error_level) from None
+
+
+class SegnoDrawer:
+    """The drawer of symbols that the steps ask for (`ports.symbols.SymbolDrawer`)."""
+
+    def draw(
+        self,
+        text: str,
+        *,
+        symbology: Symbology,
+        error_level: ErrorLevel,
+        image_format: ImageFormat,
+        scale: int,
+    ) -> tuple[bytes, int]:
+        """It draws a text and returns the image and the version of the symbol; errors are those of `render_png`."""
+        match image_format:
+            case ImageFormat.PNG:
+                image = render_png(text, error_level=error_level, scale=scale, symbology=symbology)
+            case ImageFormat.SVG:
+                image = render_svg(text, error_level=error_level, scale=scale, symbology=symbology)
+            case ImageFormat.TERMINAL:
+                image = render_terminal(text, error_level=error_level, symbology=symbology).encode()
+        return image, symbol_version(text, error_level)
