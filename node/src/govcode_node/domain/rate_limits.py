@@ -97,3 +97,24 @@ class GcraLimiter:
     def remembered(self) -> int:
         """How many keys are held; never more than the bound."""
         return len(self._free_at)
+
+
+class NamedLimit:
+    """A limiter under the name that its refusals carry: what use cases see of it (the port `RateLimit`).
+
+    Args:
+        limiter: Counts.
+        limit: The name, for example `subject`.
+    """
+
+    def __init__(self, limiter: GcraLimiter, *, limit: str) -> None:
+        self._limiter = limiter
+        self._limit = limit
+
+    def take(self, key: bytes | str) -> None:
+        """It counts one call.
+
+        Raises:
+            RateLimitedError: The key has used up what it may.
+        """
+        self._limiter.check(key, limit=self._limit)

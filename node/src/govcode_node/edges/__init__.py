@@ -1,0 +1,1 @@
+"""Servers that carry the same handlers: grpcio here, others beside it."""

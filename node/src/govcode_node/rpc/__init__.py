@@ -1,0 +1,1 @@
+"""gRPC in: who may call what, errors as the contract has them, and the servicers."""
