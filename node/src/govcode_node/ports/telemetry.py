@@ -1,0 +1,52 @@
+"""What watches the calls of a node, as a port: the pipeline of the edge tells it when a call begins and ends."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class RpcTrace:
+    """One call inside a trace; the token between `begin` and `end`.
+
+    Attributes:
+        trace_id: The trace, 32 hexadecimal digits; never empty.
+        traceparent: The W3C header that the next node gets.
+        tracestate: The W3C header that travels beside it; empty where there is none.
+        handle: The watcher's own, nobody else's.
+    """
+
+    trace_id: str
+    traceparent: str
+    tracestate: str = ""
+    handle: object = None
+
+    def outgoing_metadata(self) -> dict[str, str]:
+        """It gives the metadata by which the trace goes on at the next node."""
+        if self.tracestate:
+            return {"traceparent": self.traceparent, "tracestate": self.tracestate}
+        return {"traceparent": self.traceparent}
+
+
+class RpcObserver(Protocol):
+    """It watches calls. It never raises and never blocks: a fault of telemetry is no fault of the call."""
+
+    def begin(self, method: str, metadata: Mapping[str, str]) -> RpcTrace:
+        """It notes that a call began.
+
+        Args:
+            method: Full method name. Example: `/govcode.code.v1.CodeApplicationService/ScanCode`.
+            metadata: As received; keys in lower case.
+        """
+        ...
+
+    def end(self, trace: RpcTrace, method: str, status_code: str, seconds: float) -> None:
+        """It notes that the call is over.
+
+        Args:
+            trace: What `begin` returned.
+            method: As at the begin.
+            status_code: Name of the gRPC status. Example: `OK`.
+            seconds: How long it took.
+        """
+        ...
