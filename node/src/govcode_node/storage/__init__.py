@@ -1,1 +1,7 @@
-"""The store: SQL behind the ports, and the form of remembered answers."""
+"""The storage room: SQL, and the group commit in front of it. The only room that imports SQLAlchemy."""
+
+from govcode_node.storage.database import SqlDatabase, writer_name
+from govcode_node.storage.engine import Durability, NotDurableError
+from govcode_node.storage.schema import SchemaVersionError, migrate
+
+__all__ = ["Durability", "NotDurableError", "SchemaVersionError", "SqlDatabase", "migrate", "writer_name"]

@@ -1,0 +1,9 @@
+"""Alembic's entry: it runs the migrations on the connection that `storage.schema.migrate` hands over."""
+
+from alembic import context
+from govcode_node.storage.tables import metadata
+
+connection = context.config.attributes["connection"]
+context.configure(connection=connection, target_metadata=metadata, transaction_per_migration=False)
+with context.begin_transaction():
+    context.run_migrations()

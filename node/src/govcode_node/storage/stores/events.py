@@ -1,0 +1,129 @@
+"""Events by application."""
+
+import json
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import select
+
+from govcode_node.domain.accounts import AccountId
+from govcode_node.domain.events import AccountClosed, CodeScanned, CodeStateChanged, Event, EventKind, SessionEnded
+from govcode_node.domain.scenes import SceneClass
+from govcode_node.storage.batches import Batch
+from govcode_node.storage.columns import (
+    CODE_CHANGES,
+    SCAN_PREFIX,
+    from_ms,
+    pack_account,
+    pack_opaque,
+    pack_own_id,
+    to_ms,
+    unpack_account,
+    unpack_opaque,
+)
+from govcode_node.storage.statements import Statement, constant, row_insert, value
+from govcode_node.storage.tables import events
+
+_c = events.c
+_SCANNED: Final = 0
+_STATE_CHANGED: Final = 1
+_SESSION_ENDED: Final = 2
+_ACCOUNT_CLOSED: Final = 3
+
+_ADD = row_insert(events, *(column.name for column in events.columns if column.name != "position"))
+_AFTER = Statement(
+    select(events)
+    .where(_c.app_id == value("app", _c.app_id), _c.position > value("place", _c.position))
+    .order_by(_c.position)
+    .limit(value("limit", _c.position))
+    .offset(constant(0)),
+    "app",
+    "place",
+    "limit",
+)
+_LAST = Statement(
+    select(_c.position)
+    .where(_c.app_id == value("app", _c.app_id))
+    .order_by(_c.position.desc())
+    .limit(value("limit", _c.position))
+    .offset(constant(0)),
+    "app",
+    "limit",
+)
+
+
+class SqlEventStore:
+    """Events. Leans on the index by application and position."""
+
+    __slots__ = ("_link", "_rows")
+
+    def __init__(self, batch: Batch) -> None:
+        self._link = batch.link
+        self._rows = batch.buffer(_ADD, in_order=True).rows
+
+    def add(self, event: Event) -> None:
+        """See the port."""
+        kind, code_id, scan_id, facts = _from_kind(event.kind)
+        self._rows.append(
+            (
+                event.app_id,
+                pack_account(event.account_id),
+                to_ms(event.happened_at),
+                pack_opaque(event.event_id),
+                kind,
+                code_id,
+                scan_id,
+                json.dumps(facts, ensure_ascii=False, separators=(",", ":")) if facts else "",
+            )
+        )
+
+    def after(self, app_id: str, *, position: int, limit: int) -> Sequence[Event]:
+        """See the port."""
+        return [_event(row) for row in self._link.all(_AFTER, (app_id, position, limit))]
+
+    def last_position(self, app_id: str) -> int:
+        """See the port."""
+        row = self._link.one(_LAST, (app_id, 1))
+        return row[0] if row else 0
+
+
+def _from_kind(kind: EventKind) -> tuple[int, bytes | None, bytes | None, Sequence[str | int]]:
+    match kind:
+        case CodeScanned():
+            facts = (kind.outcome, kind.relying_party_name, kind.place, int(kind.scene_class), kind.visited_node)
+            return _SCANNED, kind.code_id, pack_own_id(SCAN_PREFIX, kind.scan_id), facts
+        case CodeStateChanged():
+            return _STATE_CHANGED, kind.code_id, None, (CODE_CHANGES.number[kind.state],)
+        case SessionEnded():
+            return _SESSION_ENDED, None, None, (kind.session_id, kind.reason)
+        case AccountClosed():
+            return _ACCOUNT_CLOSED, None, None, ()
+
+
+def _to_kind(kind: int, code_id: bytes, scan_id: bytes, facts: list[Any]) -> EventKind:
+    if kind == _SCANNED:
+        return CodeScanned(
+            code_id=code_id,
+            scan_id=SCAN_PREFIX + scan_id.hex(),
+            outcome=facts[0],
+            relying_party_name=facts[1],
+            place=facts[2],
+            scene_class=SceneClass(facts[3]),
+            visited_node=facts[4],
+        )
+    if kind == _STATE_CHANGED:
+        return CodeStateChanged(code_id=code_id, state=CODE_CHANGES.member[facts[0]])
+    if kind == _SESSION_ENDED:
+        return SessionEnded(session_id=facts[0], reason=facts[1])
+    return AccountClosed()
+
+
+def _event(row: tuple[Any, ...]) -> Event:
+    return Event(
+        position=row[0],
+        app_id=row[1],
+        account_id=AccountId(unpack_account(row[2])),
+        happened_at=from_ms(row[3]),
+        event_id=unpack_opaque(row[4]),
+        kind=_to_kind(row[5], row[6], row[7], json.loads(row[8]) if row[8] else []),
+    )
