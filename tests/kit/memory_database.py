@@ -1,7 +1,7 @@
 """A database for tests of use cases: the real stores over SQLite in memory, without threads or a disk.
 
-It keeps the rules that matter to a use case: a unit that raises leaves nothing behind, buffered rows are not seen by the
-unit that added them, uniqueness is enforced. A unit takes a fraction of a millisecond and runs on the caller's thread.
+It keeps the rules that matter to a use case: a unit that raises leaves nothing behind, buffered rows are not seen by
+the unit that added them, uniqueness is enforced. A unit takes a fraction of a millisecond, on the caller's thread.
 """
 
 from collections.abc import Callable
@@ -12,6 +12,8 @@ from govcode_node.domain.errors import OverloadedError, StoreUnavailableError
 from govcode_node.ports.stores import Transaction
 from govcode_node.storage.database import sm3
 from govcode_node.storage.engine import Link, make_engine
+from govcode_node.storage.errors import DRIVER_ERRORS, translate
+from govcode_node.storage.readers import Reader
 from govcode_node.storage.runner import BatchRunner
 from govcode_node.storage.stores.audit import ADD_WRITER, Chain
 from govcode_node.storage.tables import metadata
@@ -46,7 +48,9 @@ class InMemoryDatabase:
         link.write(ADD_WRITER, (writer_id,))
         self._engine = engine
         self._link = link
-        self._runner = BatchRunner(link, Chain(writer_id=writer_id, writer_no=1, sm3=sm3))
+        chain = Chain(writer_id=writer_id, writer_no=1, sm3=sm3)
+        self._runner = BatchRunner(link, chain)
+        self._reader = Reader(link, chain)
         self.fault: OverloadedError | StoreUnavailableError | None = None
         self.units = 0
 
@@ -58,7 +62,9 @@ class InMemoryDatabase:
             raise self.fault
         self._link.command("PRAGMA query_only=ON")
         try:
-            return self._run(query)
+            return self._reader.run(query)
+        except DRIVER_ERRORS as error:
+            raise translate(error) from error
         finally:
             self._link.command("PRAGMA query_only=OFF")
 

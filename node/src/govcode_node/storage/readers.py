@@ -22,7 +22,7 @@ class QueryWroteError(Exception):
     """A query handed over rows to be written: a mistake of the program, which `run` is for."""
 
 
-class _Reader:
+class Reader:
     """One link for reading and the stores over it."""
 
     __slots__ = ("_batch", "_link", "_transaction")
@@ -45,6 +45,7 @@ class _Reader:
         return value
 
     def close(self) -> None:
+        """It closes the link."""
         self._link.close()
 
 
@@ -61,7 +62,7 @@ class Readers:
         self._engine = engine
         self._chain = chain
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read")
-        self._idle: SimpleQueue[_Reader] = SimpleQueue()
+        self._idle: SimpleQueue[Reader] = SimpleQueue()
         self._closed = False
 
     async def run(self, query: Callable[[SqlTransaction], T]) -> T:
@@ -85,7 +86,7 @@ class Readers:
                 return
 
     def _run(self, query: Callable[[SqlTransaction], T]) -> T:
-        reader: _Reader | None = None
+        reader: Reader | None = None
         try:
             reader = self._take()
             value = reader.run(query)
@@ -101,8 +102,8 @@ class Readers:
         self._idle.put(reader)
         return value
 
-    def _take(self) -> _Reader:
+    def _take(self) -> Reader:
         try:
             return self._idle.get_nowait()
         except Empty:
-            return _Reader(open_reader(self._engine), self._chain)
+            return Reader(open_reader(self._engine), self._chain)
