@@ -148,8 +148,6 @@ class WireEvidenceReader:
         if key is None or key.purpose != trustv1.NODE_KEY_PURPOSE_SIGN or key_id_of(key.public_key) != key.key_id:
             raise EvidenceRefusedError(f"key {envelope.key_id} does not stand in it as a SIGN key")
         await self._check_proof(envelope, EvidencePurpose.NODE_REGISTRATION, key.public_key)
-        if message.node_id != envelope.node_id:
-            raise EvidenceRefusedError("it speaks for another node than the one that signed it")
         if envelope.signed_time < moment_from_proto(key.start_time, "keys.start_time"):
             raise EvidenceRefusedError(f"key {envelope.key_id} did not hold when it signed")
         return ReadEvidence(

@@ -9,6 +9,7 @@ from govcode.federation.v1 import recognition_pb2 as recognitionv1
 
 from govcode_node.domain.disclosure import DisclosedField, FieldName
 from govcode_node.domain.errors import InvalidFieldError
+from govcode_node.domain.recognition import PeerAnswerRefusedError
 
 _NAMES: Final = {name.value: name for name in FieldName}
 
@@ -41,19 +42,21 @@ def field_name_from_proto(name: str, field: str) -> FieldName:
     return found
 
 
-def sealed_fields_to_bytes(fields: Iterable[DisclosedField]) -> bytes:
-    """It gives the plain bytes of fields that are about to be sealed to another node."""
-    message = recognitionv1.SealedFields(fields=[field_to_proto(disclosed) for disclosed in fields])
-    return message.SerializeToString(deterministic=True)
+class WireFieldsCodec:
+    """The `FieldsCodec` of the node: the plain bytes that are sealed for another node, and back."""
 
+    def dump(self, fields: tuple[DisclosedField, ...]) -> bytes:
+        """It gives the bytes."""
+        message = recognitionv1.SealedFields(fields=[field_to_proto(disclosed) for disclosed in fields])
+        return message.SerializeToString(deterministic=True)
 
-def sealed_fields_from_bytes(data: bytes) -> tuple[DisclosedField, ...]:
-    """It reads fields that were opened; the seal has already proved who made them.
+    def load(self, data: bytes) -> tuple[DisclosedField, ...]:
+        """It reads the fields that this release knows.
 
-    Raises:
-        InvalidFieldError: The bytes are no such message.
-    """
-    try:
-        return fields_from_proto(recognitionv1.SealedFields.FromString(data).fields)
-    except DecodeError:
-        raise InvalidFieldError("sealed_fields", "does not hold fields") from None
+        Raises:
+            PeerAnswerRefusedError: The bytes are no fields; the node is for the caller to name.
+        """
+        try:
+            return fields_from_proto(recognitionv1.SealedFields.FromString(data).fields)
+        except DecodeError:
+            raise PeerAnswerRefusedError(node_id="", why="its fields cannot be read") from None

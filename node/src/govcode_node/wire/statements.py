@@ -51,7 +51,8 @@ class StatementCodec(Generic[S]):
         payload_type: Full name of its message.
         encode: It gives the payload.
         decode: It reads a payload, passing over unknown fields; raises `UnreadableStatementError`.
-        speaker: The node that a statement names as its author; None for kinds that name none.
+        speaker: The node that must have signed by what the statement says; None where the step compares the names
+            itself, the certificate's among them, and tells the caller which differ.
     """
 
     purpose: EvidencePurpose
@@ -92,20 +93,24 @@ def _codec(
     )
 
 
+def _compared_by_the_step(_: object) -> None:
+    return None
+
+
 _CODECS: Final[Mapping[type[Any], StatementCodec[Any]]] = {
     ScanAnswer: _codec(
         scanv1.ScanAnswer,
         EvidencePurpose.SCAN_ANSWER,
         to_proto=scan_answer_to_proto,
         from_proto=scan_answer_from_proto,
-        speaker=lambda _: None,
+        speaker=_compared_by_the_step,
     ),
     RecognizeRequest: _codec(
         recognitionv1.RecognizeRequest,
         EvidencePurpose.RECOGNIZE_REQUEST,
         to_proto=recognize_request_to_proto,
         from_proto=recognize_request_from_proto,
-        speaker=lambda request: request.visited_node,
+        speaker=_compared_by_the_step,
     ),
     RecognizeAnswer: _codec(
         recognitionv1.RecognizeAnswer,
@@ -119,21 +124,21 @@ _CODECS: Final[Mapping[type[Any], StatementCodec[Any]]] = {
         EvidencePurpose.TRUST_BUNDLE,
         to_proto=trust_bundle_to_proto,
         from_proto=trust_bundle_from_proto,
-        speaker=lambda _: None,
+        speaker=_compared_by_the_step,
     ),
     NodeRegistration: _codec(
         nodev1.NodeRegistration,
         EvidencePurpose.NODE_REGISTRATION,
         to_proto=registration_to_proto,
         from_proto=registration_from_proto,
-        speaker=lambda registration: registration.node_id,
+        speaker=_compared_by_the_step,
     ),
     StatusSummary: _codec(
         statusv1.StatusSummary,
         EvidencePurpose.STATUS_SUMMARY,
         to_proto=status_summary_to_proto,
         from_proto=status_summary_from_proto,
-        speaker=lambda summary: summary.node_id,
+        speaker=_compared_by_the_step,
     ),
     RevocationList: _codec(
         recognitionv1.RevocationList,

@@ -1,0 +1,197 @@
+"""Holders' proofs: the signature is the device's, over exactly these bytes, and the facts come from nowhere else."""
+
+from datetime import UTC, datetime
+
+import pytest
+from govcode.code.v1 import statement_pb2 as statementv1
+from govcode.common.v1 import holder_pb2 as holderv1
+from govcode_client.sm2 import Sm2PrivateKey, Sm2PublicKey, Sm2VerificationError, key_id_of
+from govcode_node.domain.accounts import HolderProofInvalidError
+from govcode_node.domain.errors import InvalidFieldError
+from govcode_node.domain.keys import InvalidSignatureError
+from govcode_node.ports.security import HolderProof, HolderStatement
+from govcode_node.wire.holders import (
+    WireHolderVerifier,
+    holder_proof_from_proto,
+    holder_proof_to_proto,
+    identification_from_proto,
+)
+from govcode_node.wire.times import moment_to_proto
+from hypothesis import given
+from hypothesis import strategies as st
+
+SIGNED_AT = datetime(2026, 12, 1, 8, 0, 0, 250_000, tzinfo=UTC)
+DEVICE = Sm2PrivateKey.generate()
+POINT = DEVICE.public_key.to_point()
+KEY_ID = key_id_of(POINT)
+OTHER = Sm2PrivateKey.generate()
+STAMP = moment_to_proto(SIGNED_AT)
+
+OPEN_ACCOUNT = statementv1.OpenAccountStatement(
+    identification_id="id-1", biz_serial="S-1", signed_time=STAMP, device_public_key=POINT, terms_version="2026-01"
+)
+OPEN_SESSION = statementv1.OpenSessionStatement(identification_id="id-1", biz_serial="S-1", signed_time=STAMP)
+BIND_DEVICE = statementv1.BindDeviceStatement(
+    identification_id="id-1", biz_serial="S-1", signed_time=STAMP, device_public_key=POINT
+)
+CLOSE_ACCOUNT = statementv1.CloseAccountStatement(session_id="0011223344556677", biz_serial="S-1", signed_time=STAMP)
+MAKE_CODE = statementv1.MakeCodeStatement(ticket="t" * 32, nonce=b"n" * 16, biz_serial="S-1", signed_time=STAMP)
+
+
+async def verify(point: bytes, signature: bytes, data: bytes) -> None:
+    try:
+        Sm2PublicKey.from_point(point).verify(signature, data)
+    except (Sm2VerificationError, ValueError) as fault:
+        raise InvalidSignatureError from fault
+
+
+VERIFIER = WireHolderVerifier(verify=verify)
+
+
+def proof_over(statement: bytes, *, key: Sm2PrivateKey = DEVICE, key_id: str = KEY_ID) -> HolderProof:
+    return HolderProof(statement=statement, device_key_id=key_id, signature=key.sign(statement))
+
+
+async def refusal(proof: HolderProof, *, act: str, public_key: bytes | None = POINT) -> str:
+    with pytest.raises(HolderProofInvalidError) as caught:
+        await VERIFIER.verify(proof, act=act, public_key=public_key)
+    return caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("message", "public_key", "facts"),
+    [
+        (
+            OPEN_ACCOUNT,
+            None,
+            {"identification_id": "id-1", "device_public_key": POINT, "terms_version": "2026-01"},
+        ),
+        (OPEN_SESSION, POINT, {"identification_id": "id-1"}),
+        (BIND_DEVICE, None, {"identification_id": "id-1", "device_public_key": POINT}),
+        (CLOSE_ACCOUNT, POINT, {"session_id": "0011223344556677"}),
+        (MAKE_CODE, POINT, {"ticket": "t" * 32, "nonce": b"n" * 16}),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+async def test_a_good_proof_gives_the_facts_that_were_signed(
+    message: statementv1.OpenAccountStatement, public_key: bytes | None, facts: dict[str, str | bytes]
+) -> None:
+    proof = proof_over(message.SerializeToString())
+    read = await VERIFIER.verify(proof, act=type(message).__name__, public_key=public_key)
+    expected = HolderStatement(biz_serial="S-1", signed_at=SIGNED_AT, device_key_id=KEY_ID)
+    assert read == HolderStatement(
+        **{name: facts.get(name, getattr(expected, name)) for name in HolderStatement.__dataclass_fields__}
+    )
+
+
+async def test_a_signature_of_another_device_is_refused() -> None:
+    statement = CLOSE_ACCOUNT.SerializeToString()
+    assert await refusal(proof_over(statement, key=OTHER), act="CloseAccountStatement") == "SIGNATURE"
+    assert await refusal(proof_over(statement, key=OTHER), act="OpenAccountStatement", public_key=None) in {
+        "KEY",
+        "OTHER_ACT",
+    }
+
+
+async def test_the_key_must_be_the_one_that_is_named() -> None:
+    other_id = key_id_of(OTHER.public_key.to_point())
+    proof = proof_over(CLOSE_ACCOUNT.SerializeToString(), key_id=other_id)
+    assert await refusal(proof, act="CloseAccountStatement") == "KEY"
+    brought = proof_over(OPEN_ACCOUNT.SerializeToString(), key=OTHER, key_id=other_id)
+    assert await refusal(brought, act="OpenAccountStatement", public_key=None) == "KEY"
+
+
+@given(st.integers(0, len(OPEN_SESSION.SerializeToString()) * 8 - 1))
+def test_every_altered_bit_of_a_statement_is_refused(bit: int) -> None:
+    import asyncio
+
+    statement = bytearray(OPEN_SESSION.SerializeToString())
+    proof = proof_over(bytes(statement))
+    statement[bit // 8] ^= 1 << bit % 8
+    altered = HolderProof(statement=bytes(statement), device_key_id=KEY_ID, signature=proof.signature)
+    assert asyncio.run(refusal(altered, act="OpenSessionStatement")) == "SIGNATURE"
+
+
+@pytest.mark.parametrize("length", [0, 4097, 100_000])
+async def test_a_statement_is_there_and_has_at_most_4096_bytes(length: int) -> None:
+    assert await refusal(proof_over(b"\x0a" * length), act="OpenSessionStatement") == "STATEMENT"
+
+
+@pytest.mark.parametrize("length", [0, 63, 65, 4096])
+async def test_a_signature_has_64_bytes(length: int) -> None:
+    proof = HolderProof(statement=OPEN_SESSION.SerializeToString(), device_key_id=KEY_ID, signature=bytes(length))
+    assert await refusal(proof, act="OpenSessionStatement") == "SIGNATURE"
+
+
+@pytest.mark.parametrize(
+    ("message", "act"),
+    [
+        (OPEN_ACCOUNT, "OpenSessionStatement"),
+        (BIND_DEVICE, "OpenSessionStatement"),
+        (OPEN_ACCOUNT, "CloseAccountStatement"),
+        (MAKE_CODE, "CloseAccountStatement"),
+        (MAKE_CODE, "OpenSessionStatement"),
+    ],
+)
+async def test_a_statement_of_another_act_is_refused(message: statementv1.OpenAccountStatement, act: str) -> None:
+    assert await refusal(proof_over(message.SerializeToString()), act=act) in {"OTHER_ACT", "STATEMENT"}
+
+
+async def test_an_account_opening_cannot_be_turned_into_a_device_binding() -> None:
+    proof = proof_over(OPEN_ACCOUNT.SerializeToString())
+    assert await refusal(proof, act="BindDeviceStatement", public_key=None) == "OTHER_ACT"
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        statementv1.OpenSessionStatement(biz_serial="S-1", signed_time=STAMP),
+        statementv1.OpenSessionStatement(identification_id="id-1", signed_time=STAMP),
+        statementv1.OpenSessionStatement(identification_id="id-1", biz_serial="S\n1", signed_time=STAMP),
+    ],
+)
+async def test_a_signed_statement_that_lacks_a_fact_is_refused(statement: statementv1.OpenSessionStatement) -> None:
+    assert await refusal(proof_over(statement.SerializeToString()), act="OpenSessionStatement") == "STATEMENT"
+
+
+async def test_signed_bytes_that_are_no_statement_are_refused() -> None:
+    assert await refusal(proof_over(b"\xff\xff"), act="OpenSessionStatement") == "STATEMENT"
+
+
+async def test_an_act_that_brings_no_key_needs_one() -> None:
+    proof = proof_over(OPEN_SESSION.SerializeToString())
+    assert await refusal(proof, act="OpenSessionStatement", public_key=None) == "KEY"
+
+
+async def test_a_point_that_is_none_is_refused() -> None:
+    bad = b"\x04" + bytes(64)
+    message = statementv1.BindDeviceStatement(
+        identification_id="id-1", biz_serial="S-1", signed_time=STAMP, device_public_key=bad
+    )
+    proof = proof_over(message.SerializeToString(), key_id=key_id_of(bad))
+    assert await refusal(proof, act="BindDeviceStatement", public_key=None) == "SIGNATURE"
+
+
+@given(st.binary(min_size=1, max_size=50), st.text("0123456789abcdef", max_size=16), st.binary(max_size=64))
+def test_a_proof_comes_back_as_it_was_sent(statement: bytes, key_id: str, signature: bytes) -> None:
+    proof = HolderProof(statement=statement, device_key_id=key_id, signature=signature)
+    assert holder_proof_from_proto(holder_proof_to_proto(proof)) == proof
+
+
+def test_a_missing_proof_is_said_to_be_missing() -> None:
+    with pytest.raises(HolderProofInvalidError) as caught:
+        holder_proof_from_proto(holderv1.HolderProof())
+    assert caught.value.why == "MISSING"
+
+
+def test_an_identification_is_capped_and_its_blob_never_shows() -> None:
+    read = identification_from_proto(holderv1.Identification(identification_id="id-1", provider_blob=b"secret"))
+    assert (read.identification_id, read.provider_blob) == ("id-1", b"secret")
+    assert "secret" not in repr(read)
+    for bad in (
+        holderv1.Identification(provider_blob=b"x"),
+        holderv1.Identification(identification_id="id-1"),
+        holderv1.Identification(identification_id="id-1", provider_blob=bytes(16_385)),
+    ):
+        with pytest.raises(InvalidFieldError):
+            identification_from_proto(bad)
