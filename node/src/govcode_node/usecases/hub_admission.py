@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Final
 
@@ -101,7 +102,7 @@ def admit(registration: NodeRegistration, *, present: RegisteredNode | None, now
         present is not None
         and present.trust.state is not NodeState.RETIRED
         and present.prefixes == registration.prefixes
-        and set(present.trust.keys) == set(registration.keys)
+        and _as_kept(present.trust.keys) == _as_kept(registration.keys)
     )
     trust = NodeTrust(
         node_id=registration.node_id,
@@ -122,6 +123,18 @@ def admit(registration: NodeRegistration, *, present: RegisteredNode | None, now
         state_at=now if present is None or moved else present.state_at,
         state_operator="" if present is None or moved else present.state_operator,
     )
+
+
+def _as_kept(keys: Iterable[NodeKey]) -> frozenset[NodeKey]:
+    """It gives keys with times as exact as stores and messages keep them, so that a key equals itself when read."""
+    return frozenset(
+        replace(key, starts_at=_milliseconds(key.starts_at), ends_at=key.ends_at and _milliseconds(key.ends_at))
+        for key in keys
+    )
+
+
+def _milliseconds(moment: datetime) -> datetime:
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def check_prefixes_free(node_id: str, prefixes: Iterable[str], *, others: Iterable[RegisteredNode]) -> None:

@@ -304,6 +304,10 @@ def _check_summary(summary: StatusSummary, *, caller: str, now: datetime) -> Non
         raise InvalidFieldError("summary.minute", "is not over yet")
     for entry in summary.outcomes:
         _check_outcome(entry)
+    if len({(entry.visited_node, entry.home_node, entry.outcome) for entry in summary.outcomes}) != len(
+        summary.outcomes
+    ):
+        raise InvalidFieldError("summary.outcomes", "counts the same thing twice")
 
 
 def _check_outcome(entry: OutcomeCount) -> None:

@@ -141,8 +141,7 @@ class HubRegistry:
 
         present, node = await self._database.run(unit)
         self._tell(node)
-        if present is not None and (present.trust.state in _IN_BUNDLE and present.trust != node.trust):
-            # New endpoints, or a node that fell back to JOINING: peers must hear of both.
+        if present is not None and _peers_must_hear(present, node):
             await self.issue_bundle()
         return node
 
@@ -343,6 +342,16 @@ def _bundle_of(
         ),
         nodes=tuple(replace(node.trust, revocation_list=digests.get(node.trust.node_id)) for node in present),
     )
+
+
+def _peers_must_hear(before: RegisteredNode, after: RegisteredNode) -> bool:
+    """Whether a registration changes what the bundle says: other endpoints or names, or a node that waits again."""
+
+    def said(node: RegisteredNode) -> tuple[object, ...]:
+        trust = node.trust
+        return trust.state, trust.endpoints, trust.name_zh, trust.name_en
+
+    return before.trust.state in _IN_BUNDLE and said(before) != said(after)
 
 
 def _known(tx: Transaction, node_id: str) -> RegisteredNode:
