@@ -22,6 +22,9 @@ class SteppedClock:
     def now(self) -> datetime:
         return self.moment
 
+    def monotonic(self) -> float:
+        return self.moment.timestamp()
+
     def advance(self, span: timedelta) -> None:
         self.moment += span
 

@@ -23,6 +23,7 @@ from govcode_node.domain.keys import (
     SealBrokenError,
     UnknownKeyError,
 )
+from govcode_node.ports.security import CodeSealer, DataKeys
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -324,6 +325,12 @@ async def test_an_envelope_to_the_node_is_opened_by_its_encryption_key_alone(
 async def test_an_envelope_to_a_point_off_the_curve_is_refused(keyring: Keyring) -> None:
     with pytest.raises(ValueError, match="curve"):
         await keyring.seal_to_public(b"\x04" + bytes(64), b"x", b"a")
+
+
+def test_the_keyring_is_what_the_ports_ask_for(keyring: Keyring) -> None:
+    sealer: CodeSealer = keyring
+    keys: DataKeys = keyring
+    assert (sealer, keys) == (keyring, keyring)
 
 
 def test_the_keystore_says_that_it_is_software(keyring: Keyring) -> None:

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final, Protocol
 
 from govcode_client import evidence_rules as rules
 
-from govcode_node.crypto.keyprovider import Clock
-from govcode_node.domain.evidence import Evidence, EvidencePurpose, MerkleProof, OverloadedError, Sm2Proof
+from govcode_node.domain.errors import DrainingError, GovcodeError, OverloadedError
+from govcode_node.domain.evidence import Evidence, EvidencePurpose, MerkleProof, Sm2Proof
 from govcode_node.domain.keys import KeyPurpose, KeyStateError, KeyUnavailableError, UnknownKeyError
+from govcode_node.ports.clock import Clock
 
 _MAX_BATCH: Final = 256
 _MAX_WAITING: Final = 4096
@@ -88,22 +90,23 @@ class BatchingAttestor:
         Raises:
             ValueError: The purpose is unknown or the payload type is empty.
             OverloadedError: Too many statements wait already.
-            KeyUnavailableError: No key can sign, or the attestor is closed.
+            DrainingError: The attestor is closed.
+            KeyUnavailableError: No key can sign.
         """
         # What is wrong with one statement is found here, where it cannot spoil the batch of others.
         purpose = EvidencePurpose(purpose)
         if not payload_type.encode():
             raise ValueError("the payload type is empty")
         if self._closed:
-            raise KeyUnavailableError(self._key_purpose, "the node is shutting down")
+            raise DrainingError
         if len(self._queue) + len(self._batch) >= self._max_waiting:
-            raise OverloadedError("evidence", self._max_waiting)
+            raise OverloadedError("evidence")
         loop = asyncio.get_running_loop()
         waiting = _Waiting(
             purpose=purpose,
             payload_type=payload_type,
             payload=bytes(payload),
-            since=loop.time(),
+            since=self._clock.monotonic(),
             done=loop.create_future(),
         )
         self._queue.append(waiting)
@@ -115,7 +118,7 @@ class BatchingAttestor:
     def age(self) -> float:
         """Return for how many seconds the oldest unanswered statement has waited; 0 when none waits."""
         oldest = self._batch[0] if self._batch else self._queue[0] if self._queue else None
-        return 0.0 if oldest is None else max(0.0, asyncio.get_running_loop().time() - oldest.since)
+        return 0.0 if oldest is None else self._clock.monotonic() - oldest.since
 
     async def aclose(self) -> None:
         """Refuse new statements, answer those that wait, and end."""
@@ -133,9 +136,7 @@ class BatchingAttestor:
                     await self._answer_next_batch()
         finally:
             # Reached early only when the loop is being torn down: nobody may be left waiting for ever.
-            self._fail(
-                [*self._batch, *self._queue], KeyUnavailableError(self._key_purpose, "the node is shutting down")
-            )
+            _fail([*self._batch, *self._queue], DrainingError)
             self._batch = []
             self._queue.clear()
 
@@ -148,9 +149,11 @@ class BatchingAttestor:
         try:
             evidence = await self._prove(self._batch)
         except KeyUnavailableError as fault:
-            self._fail(self._batch, fault)
+            _fail(self._batch, partial(KeyUnavailableError, fault.purpose, fault.reason), cause=fault)
         except Exception as fault:
-            self._fail(self._batch, KeyUnavailableError(self._key_purpose, f"signing failed: {fault}"), cause=fault)
+            # Whatever it is, this loop must live on for the next batch.
+            reason = f"signing failed: {fault}"
+            _fail(self._batch, partial(KeyUnavailableError, self._key_purpose, reason), cause=fault)
         else:
             for waiting, made in zip(self._batch, evidence, strict=True):
                 # It may have been cancelled during the signature; completing it then would raise.
@@ -215,12 +218,11 @@ class BatchingAttestor:
             for index in range(len(signed))
         ]
 
-    def _fail(
-        self, batch: Sequence[_Waiting], fault: KeyUnavailableError, *, cause: BaseException | None = None
-    ) -> None:
-        for waiting in batch:
-            if not waiting.done.done():
-                # One exception object must not be raised by many waiters: each would add its traceback to it.
-                own = KeyUnavailableError(fault.purpose, fault.reason)
-                own.__cause__ = cause
-                waiting.done.set_exception(own)
+
+def _fail(batch: Sequence[_Waiting], make: Callable[[], GovcodeError], *, cause: BaseException | None = None) -> None:
+    """Give every waiter an exception of its own: one shared object would gather the traceback of each."""
+    for waiting in batch:
+        if not waiting.done.done():
+            own = make()
+            own.__cause__ = cause
+            waiting.done.set_exception(own)

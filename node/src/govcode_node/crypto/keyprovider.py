@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from govcode_client.sm2 import key_id_of
 
@@ -34,6 +34,7 @@ from govcode_node.domain.keys import (
     KeyTransitionError,
     UnknownKeyError,
 )
+from govcode_node.ports.clock import Clock
 
 COHORT: Final = 16
 """Code MAC keys that are active at a time, so that a stolen one costs a sixteenth of the live codes."""
@@ -58,13 +59,6 @@ VALIDITY: Final[dict[KeyPurpose, timedelta | None]] = {
     KeyPurpose.AUDIT_CHECKPOINT: timedelta(days=365),
     KeyPurpose.GRANT_TOKEN: timedelta(days=365),
 }
-
-
-class Clock(Protocol):
-    """What this room needs of the clock."""
-
-    def now(self) -> datetime:
-        """Return the aware current time."""
 
 
 class SoftwareKeyStore:
@@ -299,12 +293,14 @@ def create_node_keys(
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise KeystoreError(str(directory), "something is there already; keys are never overwritten")
     random = random or RandomSource()
-    if not kek_path.exists():
-        write_kek(kek_path, random=random)
     draft = directory.with_name(f".{directory.name}.{os.getpid()}.new")
+    # A key-encryption key inside the keystore's directory moves into place together with the keys.
+    draft_kek = draft / kek_path.name if kek_path.parent == directory else kek_path
     try:
         draft.mkdir(parents=True, mode=0o700)
-        store = SoftwareKeyStore(draft, kek_path, clock=clock, backend=backend, random=random)
+        if not draft_kek.exists():
+            write_kek(draft_kek, random=random)
+        store = SoftwareKeyStore(draft, draft_kek, clock=clock, backend=backend, random=random)
         for purpose in KeyPurpose:
             cohort = COHORT if purpose in (KeyPurpose.CODE_MAC, KeyPurpose.CODE_MAC_STATIC) else 1
             for _ in range(cohort):

@@ -16,7 +16,7 @@ from typing import Final, ParamSpec, TypeVar
 
 from govcode_node.crypto.envelope import open_envelope, recipient_of, seal_envelope
 from govcode_node.crypto.keyfiles import StoredKey
-from govcode_node.crypto.keyprovider import Clock, SoftwareKeyStore
+from govcode_node.crypto.keyprovider import SoftwareKeyStore
 from govcode_node.crypto.randomness import RandomSource
 from govcode_node.crypto.sm2 import Sm2Backend, Sm2Error, select_backend
 from govcode_node.crypto.sm3 import MAC_128_SIZE, Sm3Mac
@@ -31,6 +31,7 @@ from govcode_node.domain.keys import (
     KeyUse,
     UnknownKeyError,
 )
+from govcode_node.ports.clock import Clock
 
 STATIC_CODES_PER_KEY: Final = 100_000
 """A compromised static key must not cost more printed codes than can be replaced."""

@@ -33,6 +33,7 @@ class EvidencePurpose(StrEnum):
     LICENSE_USE = "LICENSE_USE"
     WITHDRAWAL = "WITHDRAWAL"
     REVOCATION_LIST = "REVOCATION_LIST"
+    NODE_REGISTRATION = "NODE_REGISTRATION"
     AUDIT_CHECKPOINT = "AUDIT_CHECKPOINT"
 
 
@@ -106,15 +107,6 @@ class InvalidEvidenceError(GovcodeError):
         self.reason = reason
         self.node_id = node_id
         self.key_id = key_id
-
-
-class OverloadedError(GovcodeError):
-    """More work waits than will be taken on; the caller should come back later."""
-
-    def __init__(self, what: str, limit: int) -> None:
-        super().__init__(f"{limit} callers already wait for {what}")
-        self.what = what
-        self.limit = limit
 
 
 def _check_signature(signature: bytes) -> None:
