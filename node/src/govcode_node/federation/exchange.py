@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _REFRESH_PAUSE: Final = 5.0
 _REFRESH_TIMEOUT: Final = 2.0
+_NEEDED_KEYS: Final = (NodeKeyPurpose.SIGN, NodeKeyPurpose.ENCRYPT)
 
 BundleListener = Callable[[TrustBundle], None]
 
@@ -132,6 +133,11 @@ class TrustExchange:
             self._asking = asyncio.get_running_loop().create_task(self._ask())
         # One who gives up must not take the answer away from the others.
         await asyncio.shield(self._asking)
+
+    async def heard_of(self, version: int) -> None:
+        """It asks for the bundle where the hub has spoken of a newer one than is held."""
+        if version > self._version():
+            await self.refresh(f"the hub has version {version}")
 
     async def close(self) -> None:
         """It ends the stream and what is under way."""

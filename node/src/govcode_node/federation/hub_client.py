@@ -1,5 +1,6 @@
 """The hub over the wire."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Final
@@ -132,6 +133,9 @@ class _GrpcReportStream:
             await self._call.write(request)
         except aio.AioRpcError as error:
             raise understand(error, HUB_ID).error from error
+        except asyncio.InvalidStateError:
+            # grpcio's word for a call that has ended; its reason is told to whoever reads.
+            raise HomeNodeUnreachableError(HUB_ID) from None
         return self._seq
 
     async def acknowledgement(self) -> Acknowledgement:

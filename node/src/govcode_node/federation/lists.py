@@ -32,6 +32,8 @@ LIST_MAX_AGE: Final = timedelta(minutes=30)
 
 _CONCURRENCY: Final = 8
 _AT_ONCE: Final = 256
+_ROUND: Final = 40.0
+_RETRY_AFTER: Final = 60.0
 _SPREAD: Final = 300
 _SUFFIX: Final = ".revocations"
 _NODE_ID: Final = re.compile(r"[0-9]{6}(?:-[a-z0-9]{1,16})?", re.ASCII)
@@ -168,34 +170,48 @@ class ListFetcher:
         self._clock = clock
         self._max_age = max_age
         self._permits = asyncio.Semaphore(concurrency)
+        self._tried_at: dict[str, float] = {}
         held.connect(lists=shelf.get)
 
     async def fetch_due(self) -> None:
-        """It fetches lists that are missing, old, or older than the bundle says there is; the oldest come first."""
+        """It fetches lists that are missing, old, or older than the bundle says there is."""
         bundle = self._held.bundle()
         if bundle is None:
             return
-        self._shelf.forget_others(frozenset(node.node_id for node in bundle.nodes))
+        present = frozenset(node.node_id for node in bundle.nodes)
+        self._shelf.forget_others(present)
+        for gone in self._tried_at.keys() - present:
+            del self._tried_at[gone]
         due = [node for node in bundle.nodes if self._is_due(node)]
-        due.sort(key=lambda node: (self._time_held(node), node.node_id))
-        await asyncio.gather(*(self._fetch(node) for node in due[:_AT_ONCE]))
+        # By the last try and not by age alone: some hundred dead nodes must not keep the others from their turn.
+        due.sort(key=lambda node: (self._tried_at.get(node.node_id, 0.0), self._time_held(node), node.node_id))
+        end = self._clock.monotonic() + _ROUND
+        await asyncio.gather(*(self._fetch(node, end=end) for node in due[:_AT_ONCE]))
 
     def _is_due(self, node: NodeTrust) -> bool:
         if node.node_id == self._own_id or node.state is not NodeState.ACTIVE:
             return False
+        tried_at = self._tried_at.get(node.node_id)
+        if tried_at is not None and self._clock.monotonic() - tried_at < _RETRY_AFTER:
+            return False
         time_held = self._time_held(node)
-        if node.revocation_list is not None and node.revocation_list.list_time > time_held:
+        age = self._clock.now() - time_held
+        # Nodes make a list whenever they are asked, so there is nearly always a newer one; some patience is due.
+        if node.revocation_list is not None and node.revocation_list.list_time > time_held and age > self._max_age / 3:
             return True
         # The hour strikes a little earlier for each node, differently, so that 3,200 are not due at once.
         early = self._max_age / 2 * (int.from_bytes(sm3(node.node_id.encode())[:4], "big") % _SPREAD / _SPREAD)
-        return self._clock.now() - time_held > self._max_age - early
+        return age > self._max_age - early
 
     def _time_held(self, node: NodeTrust) -> datetime:
         present = self._shelf.get(node.node_id)
         return _NEVER if present is None else present.list_time
 
-    async def _fetch(self, node: NodeTrust) -> None:
+    async def _fetch(self, node: NodeTrust, *, end: float) -> None:
         async with self._permits:
+            if self._clock.monotonic() >= end:
+                return
+            self._tried_at[node.node_id] = self._clock.monotonic()
             try:
                 evidence = await self._peers.revocation_list(node.node_id)
             except GovcodeError as error:

@@ -16,7 +16,7 @@ from govcode_node.federation.peer import Peer, PeerSettings
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.federation import TrustHolder
 
-_LIST_TIMEOUT: Final = 10.0
+_LIST_TIMEOUT: Final = 5.0
 _HOP_MARGIN: Final = 0.02
 """Seconds kept back of the caller's time, to sign and send our own answer after the peer's."""
 

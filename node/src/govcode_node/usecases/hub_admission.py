@@ -112,7 +112,7 @@ def admit(registration: NodeRegistration, *, present: RegisteredNode | None, now
         state=present.trust.state if present is not None and stays else NodeState.JOINING,
         endpoints=registration.endpoints,
         certificate_name=str(Identity(FEDERATION_TRUST_DOMAIN, CallerClass.NODE, registration.node_id)),
-        keys=registration.keys,
+        keys=present.trust.keys if present is not None and stays else registration.keys,
     )
     moved = present is None or trust.state is not present.trust.state
     return RegisteredNode(
