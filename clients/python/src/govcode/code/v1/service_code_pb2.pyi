@@ -93,7 +93,7 @@ class _TerminalTypeEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Terminal
 
 class TerminalType(_TerminalType, metaclass=_TerminalTypeEnumTypeWrapper):
     """TerminalType is the kind of the display (展示终端类型). Rules: printed → static codes only, printed carrier; kiosk →
-    dynamic and one-time; web → refresh at least every 15 s; wearable → MAC profile only.
+    dynamic and one-time; web → refreshed no faster than every 15 s; wearable → MAC profile only.
     """
 
 TERMINAL_TYPE_UNSPECIFIED: TerminalType.ValueType  # 0
