@@ -6,7 +6,7 @@ bell is a hint and no queue: what was missed (another process wrote it) is found
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -67,7 +67,7 @@ class EventFeed:
         self._max_streams = max_streams
         self._streams: Counter[str] = Counter()
 
-    async def watch(self, call: Call, *, cursor: str) -> AsyncIterator[EventPage]:
+    async def watch(self, call: Call, *, cursor: str) -> AsyncGenerator[EventPage, None]:
         """It yields pages of events for ever; an empty page is a heartbeat.
 
         Raises:
@@ -80,20 +80,20 @@ class EventFeed:
             raise StreamLimitError(self._max_streams)
         self._streams[app_id] += 1
         try:
-            yield EventPage(events=(), cursor=_cursor_of(position))
+            yield EventPage(events=(), cursor=cursor_of(position))
             silence = timedelta()
             while True:
                 bell = self._bell.listen(app_id)
                 events = await self._events_after(app_id, position, _PAGE)
                 if events:
                     position, silence = events[-1].position, timedelta()
-                    yield EventPage(events=events, cursor=_cursor_of(position))
+                    yield EventPage(events=events, cursor=cursor_of(position))
                     continue
                 await _heard(bell, at_most=LOOK)
                 silence += LOOK
                 if silence >= HEARTBEAT:
                     silence = timedelta()
-                    yield EventPage(events=(), cursor=_cursor_of(position))
+                    yield EventPage(events=(), cursor=cursor_of(position))
         finally:
             self._streams[app_id] -= 1
 
@@ -111,7 +111,7 @@ class EventFeed:
             events = await self._events_after(app_id, position, page_size)
             if events or waited >= wait:
                 last = events[-1].position if events else position
-                return EventPage(events=events, cursor=_cursor_of(last))
+                return EventPage(events=events, cursor=cursor_of(last))
             step = min(LOOK, wait - waited)
             await _heard(bell, at_most=step)
             waited += step
@@ -125,7 +125,8 @@ class EventFeed:
         return await self._database.read(lambda tx: tx.events.after(app_id, position=position, limit=limit))
 
 
-def _cursor_of(position: int) -> str:
+def cursor_of(position: int) -> str:
+    """It gives the cursor that goes on after a position in an application's stream."""
     return f"e{position}"
 
 

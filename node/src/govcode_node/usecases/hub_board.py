@@ -8,7 +8,7 @@ import asyncio
 import math
 import re
 from bisect import bisect_right, insort
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -186,7 +186,7 @@ class HubBoard:
             items=self._views_of(chosen), next_page_token=chosen[-1] if first + limit < len(self._order) else ""
         )
 
-    async def watch(self) -> AsyncIterator[Sequence[NodeView]]:
+    async def watch(self) -> AsyncGenerator[Sequence[NodeView], None]:
         """It yields all views, then those that changed, each at most once a tick; nothing in it is a sign of life.
 
         Raises:

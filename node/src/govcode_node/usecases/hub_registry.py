@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -248,7 +248,7 @@ class HubRegistry:
             raise TrustBundleMissingError
         return self._newest.evidence if self._newest.bundle.version > base_version else None
 
-    async def watch_bundles(self, base_version: int = 0) -> AsyncIterator[bytes | None]:
+    async def watch_bundles(self, base_version: int = 0) -> AsyncGenerator[bytes | None, None]:
         """It yields the newest bundle unless the caller has it, then each new one; None is a sign of life.
 
         A slow watcher gets the newest bundle and never a queue of old ones.

@@ -61,15 +61,17 @@ def extension_from_proto(
     """It reads the fields of an extension, in order.
 
     Raises:
-        InvalidFieldError: A tag is above 255.
+        InvalidFieldError: A tag is above 255, stands twice, or is odd, which no reader has learnt yet.
         ExtensionTooLongError: A value alone is too long; the whole is measured when the code is made.
     """
-    fields = []
+    fields: dict[int, ExtensionField] = {}
     for message in messages:
-        if message.tag > 0xFF:
-            raise InvalidFieldError(field, "has a tag above 255")
-        fields.append(ExtensionField(message.tag, message.value))
-    return tuple(fields)
+        if message.tag > 0xFF or message.tag & 1:
+            raise InvalidFieldError(field, "has a tag that is not an even number up to 254")
+        if message.tag in fields:
+            raise InvalidFieldError(field, "has a tag twice")
+        fields[message.tag] = ExtensionField(message.tag, message.value)
+    return tuple(fields.values())
 
 
 def issued_code_to_proto(issued: IssuedCode) -> codev1.IssuedCode:

@@ -1,12 +1,24 @@
 """Events for the back ends of applications."""
 
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Final
+
+from govcode.code.v1 import code_application_service_pb2 as applicationv1
 from govcode.code.v1 import event_pb2 as eventv1
 
+from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.events import AccountClosed, CodeScanned, CodeStateChanged, Event, SessionEnded
 from govcode_node.domain.outcomes import Outcome
-from govcode_node.wire.times import moment_to_proto
+from govcode_node.usecases.event_feed import EventPage, cursor_of
+from govcode_node.wire import checks
+from govcode_node.wire.times import moment_to_proto, span_from_proto
 from govcode_node.wire.verdicts import OUTCOMES
 from govcode_node.wire.vocabulary import SCENE_CLASSES
+
+MAX_WAIT: Final = timedelta(seconds=30)
+MAX_EVENTS: Final = 500
+DEFAULT_EVENTS: Final = 100
 
 _OUTCOMES = {outcome.value: outcome for outcome in Outcome}
 
@@ -48,3 +60,38 @@ def _scanned_to_proto(scanned: CodeScanned) -> eventv1.CodeScanned:
         scene_class=SCENE_CLASSES.to_proto(scanned.scene_class),
         visited_node_id=scanned.visited_node,
     )
+
+
+def event_cursor_from_proto(value: str) -> str:
+    """It reads a cursor, which may be empty.
+
+    Raises:
+        InvalidFieldError: It is longer than any that this node makes.
+    """
+    return checks.page_token(value, "cursor")
+
+
+def event_wait_from_proto(request: applicationv1.ListEventsRequest) -> timedelta:
+    """It reads how long to wait for the first event; not at all where unset.
+
+    Raises:
+        InvalidFieldError: It is longer than 30 s, or no span of time.
+    """
+    wait = span_from_proto(request.wait, "wait")
+    if wait > MAX_WAIT:
+        raise InvalidFieldError("wait", "is longer than 30 s")
+    return wait
+
+
+def event_page_to_proto(page: EventPage) -> applicationv1.ListEventsResponse:
+    """It gives one page of events."""
+    events = [event_to_proto(event, cursor=cursor_of(event.position)) for event in page.events]
+    return applicationv1.ListEventsResponse(events=events, cursor=page.cursor)
+
+
+def event_messages_to_proto(page: EventPage) -> Iterator[applicationv1.WatchEventsResponse]:
+    """It gives the messages of a stream for one page: its events, or a heartbeat where there are none."""
+    if not page.events:
+        yield applicationv1.WatchEventsResponse(event=heartbeat_to_proto(cursor=page.cursor))
+    for event in page.events:
+        yield applicationv1.WatchEventsResponse(event=event_to_proto(event, cursor=cursor_of(event.position)))

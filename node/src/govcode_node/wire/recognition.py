@@ -2,13 +2,18 @@
 
 from typing import Final
 
+from govcode.federation.v1 import federation_service_pb2 as federationv1
 from govcode.federation.v1 import recognition_pb2 as recognitionv1
 
+from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.recognition import RecognizeAnswer, RecognizeRequest, RevocationList
 from govcode_node.wire import checks
 from govcode_node.wire.times import moment_from_proto, moment_to_proto
 from govcode_node.wire.verdicts import OUTCOMES, outcome_from_proto
 from govcode_node.wire.vocabulary import SCAN_ACTS, SCENE_CLASSES, SUBJECT_KINDS, stated_scene_class
+
+_MOST_HOPS: Final = 64
+"""More than any path has; how many it may have is for the step to say."""
 
 _LONGEST_NAME: Final = 200
 """Names and places of other regions end up in holders' records; whatever is longer is no name."""
@@ -118,3 +123,16 @@ def revocation_list_from_proto(message: recognitionv1.RevocationList) -> Revocat
         list_time=moment_from_proto(message.list_time, "list_time"),
         code_ids=frozenset(checks.code_id(code_id, "code_ids") for code_id in message.code_ids),
     )
+
+
+def recognition_from_proto(request: federationv1.RecognizeCodeRequest) -> tuple[bytes, tuple[str, ...]]:
+    """It reads another node's question: the evidence as it came, and the nodes that it has passed.
+
+    Raises:
+        InvalidFieldError: There is no evidence, or a hop is no node.
+    """
+    if not request.HasField("request"):
+        raise InvalidFieldError("request", "is required")
+    checks.number(len(request.hops), "hops", least=1, most=_MOST_HOPS)
+    hops = tuple(checks.node_id(hop, "hops") for hop in request.hops)
+    return request.request.SerializeToString(), hops

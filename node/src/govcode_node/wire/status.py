@@ -3,9 +3,11 @@
 from datetime import timedelta
 from typing import Final
 
+from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode.hub.v1 import node_pb2 as nodev1
 from govcode.operations.v1 import node_status_pb2 as statusv1
 
+from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.nodes import (
     Impairment,
     NodeCondition,
@@ -148,3 +150,24 @@ def node_view_to_proto(view: NodeView) -> nodev1.NodeView:
         scans=view.scans,
         cross_region_scans=view.cross_region_scans,
     )
+
+
+def report_from_proto(request: hubv1.ReportNodeStatusRequest, *, after: int) -> NodeStatus | bytes:
+    """It reads one report of a stream: a condition, or a summary as it was signed.
+
+    Args:
+        request: The report.
+        after: Number of the report before it; 0 for the first.
+
+    Raises:
+        InvalidFieldError: It holds neither, its number does not grow, or a field is not of its form.
+    """
+    if request.seq <= after:
+        raise InvalidFieldError("seq", "does not grow")
+    match request.WhichOneof("report"):
+        case "status":
+            return node_status_from_proto(request.status)
+        case "summary":
+            return request.summary.SerializeToString()
+        case _:
+            raise InvalidFieldError("report", "is required")

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode.hub.v1 import node_pb2 as nodev1
 from govcode.routing.v1 import trust_bundle_pb2 as trustv1
 from govcode_client.sm2 import key_id_of
@@ -236,3 +237,14 @@ def registered_node_to_proto(node: RegisteredNode) -> nodev1.Node:
         state_time=moment_to_proto(node.state_at),
         state_operator=node.state_operator,
     )
+
+
+def registration_evidence_from_proto(request: hubv1.RegisterNodeRequest) -> bytes:
+    """It reads a registration as it was signed.
+
+    Raises:
+        InvalidFieldError: There is none.
+    """
+    if not request.HasField("registration"):
+        raise InvalidFieldError("registration", "is required")
+    return request.registration.SerializeToString()
