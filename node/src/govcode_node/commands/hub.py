@@ -1,0 +1,109 @@
+"""The national hub as its operators see it: `govcode hub`."""
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+import click
+
+from govcode_node.commands.profiles import CallerProfile
+from govcode_node.commands.screen import (
+    caller_options,
+    enum_word,
+    explained,
+    json_option,
+    local_time,
+    message_dict,
+    print_json,
+    print_table,
+)
+
+if TYPE_CHECKING:
+    from govcode.hub.v1.node_pb2 import NodeView
+    from govcode_client import Client
+
+
+@click.group()
+def hub() -> None:
+    """Watch and admit the nodes of the federation (国家枢纽); at the hub."""
+
+
+@hub.command()
+@caller_options
+@json_option
+@explained
+def nodes(profile: CallerProfile, as_json: bool) -> None:
+    """Show all nodes with their condition."""
+    with profile.connect() as client:
+        views = list_views(client)
+    if as_json:
+        print_json([message_dict(view) for view in views])
+        return
+    print_views(views)
+
+
+@hub.command()
+@click.argument("node_id")
+@click.option("--key-id", required=True, help="Id of the node's NODE_SIGN key, as its operators told it.")
+@caller_options
+@explained
+def approve(profile: CallerProfile, node_id: str, key_id: str) -> None:
+    """Admit a node that waits; the caller must be a security operator.
+
+    Compare the key id with what the node's operators tell by another way: `govcode pki keys` shows it to them.
+    """
+    from govcode.hub.v1 import hub_service_pb2 as pb
+
+    with profile.connect() as client:
+        answer = client.hub.ApproveNode(pb.ApproveNodeRequest(node_id=node_id, signing_key_id=key_id))
+    click.echo(f"{node_id} is {enum_word(answer.node.trust, 'state')}; trust bundle {answer.bundle_version}")
+
+
+@hub.command()
+@click.argument("node_id")
+@click.option("--reason", required=True, help="Why; goes into the audit trail.")
+@caller_options
+@explained
+def suspend(profile: CallerProfile, node_id: str, reason: str) -> None:
+    """Stop a node: its peers refuse it from the next trust bundle on."""
+    from govcode.hub.v1 import hub_service_pb2 as pb
+
+    with profile.connect() as client:
+        answer = client.hub.SuspendNode(pb.SuspendNodeRequest(node_id=node_id, reason=reason))
+    click.echo(f"{node_id} is {enum_word(answer.node.trust, 'state')}; trust bundle {answer.bundle_version}")
+
+
+def list_views(client: "Client") -> list["NodeView"]:
+    """It fetches the hub's view of all nodes.
+
+    Raises:
+        ClientError: The hub refuses.
+    """
+    from govcode.hub.v1 import hub_service_pb2 as pb
+
+    views: list[NodeView] = []
+    token = ""
+    while True:
+        page = client.hub.ListNodeStatuses(pb.ListNodeStatusesRequest(page_token=token))
+        views += page.nodes
+        token = page.next_page_token
+        if not token:
+            return views
+
+
+def print_views(views: Iterable["NodeView"]) -> None:
+    """It prints the table of nodes."""
+    rows = (
+        (
+            view.node_id,
+            f"{view.name_zh} {view.name_en}",
+            enum_word(view, "state"),
+            enum_word(view, "condition"),
+            ", ".join(view.status.impairments),
+            local_time(view.last_report_time),
+            str(view.codes_issued),
+            f"{view.scans} ({view.cross_region_scans})",
+        )
+        for view in views
+    )
+    columns = ("node", "name", "state", "condition", "impaired", "last report", "codes", "scans (cross-region)")
+    print_table("nodes of the federation 节点运行状态", columns, rows)

@@ -1,0 +1,96 @@
+"""Running a node: `govcode serve`, `check-config`, `migrate`."""
+
+import asyncio
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from govcode_node.commands.screen import explained, fail, json_option, print_json
+
+if TYPE_CHECKING:
+    from govcode_node.config import Config
+
+config_option = click.option(
+    "--config",
+    "config_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    envvar="GOVCODE_CONFIG",
+    required=True,
+    help="The node's TOML file (GOVCODE_CONFIG); deploy/config/node.full.toml has every option.",
+)
+
+
+@click.command()
+@config_option
+@click.option(
+    "--ready-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Write the bound address here once the node serves; useful where the port is 0.",
+)
+@explained
+def serve(config_path: Path, ready_file: Path | None) -> None:
+    """Run the node until SIGTERM or SIGINT; calls under way are finished first.
+
+    When it serves it prints one line of JSON: {"event": "serving", "address": "127.0.0.1:7443"}.
+    """
+    config = _sound_config(config_path)
+    from govcode_node import app
+
+    asyncio.run(app.serve(config, ready_file=ready_file))
+
+
+@click.command("check-config")
+@click.argument("config_path", type=click.Path(path_type=Path, dir_okay=False), metavar="CONFIG")
+@click.option("--files/--no-files", default=True, help="Whether the files that it names must be there.")
+@json_option
+@explained
+def check_config(config_path: Path, files: bool, as_json: bool) -> None:
+    """Say everything that is wrong with a configuration, or show every option in effect."""
+    from govcode_node.config import ConfigError, describe, load_config, missing_files
+
+    try:
+        config = load_config(config_path)
+        faults = missing_files(config) if files else ()
+    except ConfigError as error:
+        faults = error.faults
+    if as_json:
+        options = {} if faults else describe(config)
+        print_json(
+            {"faults": [{"option": fault.path, "message": fault.message} for fault in faults], "options": options}
+        )
+        raise SystemExit(1 if faults else 0)
+    if faults:
+        fail(f"{config_path} has faults:", *(f"  {fault}" for fault in faults))
+    for option, value in describe(config).items():
+        click.echo(f"{option} = {value}")
+    click.echo(f"{config_path} is sound")
+
+
+@click.command()
+@config_option
+@explained
+def migrate(config_path: Path) -> None:
+    """Bring the node's database up to this program's schema; new empty databases too."""
+    from govcode_node.config import load_config
+    from govcode_node.storage.schema import migrate as migrate_schema
+
+    config = load_config(config_path)
+    version = migrate_schema(config.storage.url.text)
+    click.echo(f"schema {version}: {config.storage.url}")
+
+
+def _sound_config(path: Path) -> "Config":
+    from govcode_node.config import load_config, missing_files
+
+    config = load_config(path)
+    faults = missing_files(config)
+    if faults:
+        fail(f"{path}: files are missing:", *(f"  {fault}" for fault in faults), _advice_on(faults))
+    return config
+
+
+def _advice_on(faults: object) -> str:
+    if "kek" in str(faults):
+        return "advice: `govcode pki keys --config FILE` makes the keystore and its key-encryption key"
+    return "advice: `govcode pki init` makes development certificates"
