@@ -1,5 +1,6 @@
 """What the node is, from its configuration and its keys: the values that the steps take as given."""
 
+from datetime import datetime
 from typing import Final
 
 from govcode_node import __version__
@@ -7,7 +8,15 @@ from govcode_node.config import Config
 from govcode_node.domain.home_rules import IssueRules, NodeProfile
 from govcode_node.domain.identities import FEDERATION_TRUST_DOMAIN, CallerClass, Identity
 from govcode_node.domain.keys import KeyInfo, KeyPurpose, KeyState
-from govcode_node.domain.nodes import NodeKey, NodeKeyPurpose
+from govcode_node.domain.nodes import (
+    PROTOCOL_VERSION,
+    NodeKey,
+    NodeKeyPurpose,
+    NodeRegistration,
+    NodeState,
+    NodeTrust,
+    RegisteredNode,
+)
 from govcode_node.domain.regions import HUB_REGION, RegionCode, RegionKind
 
 _PREFIX_LENGTHS: Final = {RegionKind.PROVINCE: 2, RegionKind.CITY: 4, RegionKind.COUNTY: 6}
@@ -78,4 +87,40 @@ def rules_of(config: Config) -> IssueRules:
         grace=codes.supersede_grace,
         session_lifetime=config.sessions.lifetime,
         guide_host=codes.guide_host or "",
+    )
+
+
+def registration_of(node: NodeProfile) -> NodeRegistration:
+    """It gives what the node says of itself to the hub."""
+    return NodeRegistration(
+        node_id=node.node_id,
+        region_code=node.region_code,
+        name_zh=node.name_zh,
+        name_en=node.name_en,
+        prefixes=node.prefixes,
+        endpoints=node.endpoints,
+        keys=node.keys,
+        software_version=node.software_version,
+        protocol_versions=(PROTOCOL_VERSION,),
+    )
+
+
+def registered_hub_of(node: NodeProfile, *, now: datetime) -> RegisteredNode:
+    """It gives the hub's own entry in its registry: active from the start, since nobody else could approve it."""
+    trust = NodeTrust(
+        node_id=node.node_id,
+        region_code=node.region_code,
+        name_zh=node.name_zh,
+        name_en=node.name_en,
+        state=NodeState.ACTIVE,
+        endpoints=node.endpoints,
+        certificate_name=node.certificate_name,
+        keys=node.keys,
+    )
+    return RegisteredNode(
+        trust=trust,
+        prefixes=node.prefixes,
+        software_version=node.software_version,
+        registered_at=now,
+        state_at=now,
     )

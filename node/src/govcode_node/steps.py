@@ -99,6 +99,7 @@ class Steps:
 
 
 def make_steps(base: Foundations) -> Steps:
+    """It makes the use cases of one node, sharing what must be one: the memory of serials, the bell, the codecs."""
     clock, database, keys = base.clock, base.database, base.keyring
     acts = ActMemory(keys=keys, answers=CattrsAnswerCodec())
     codecs = CodecSet((Zwm1Codec(),), issuing=base.scheme)
