@@ -22,7 +22,6 @@ class NodeRegistrar:
         held: HeldTrust,
         hub: Registrar,
         attestor: Attestor,
-        approved: Callable[[], None] = lambda: None,
     ) -> None:
         """It takes what it works with.
 
@@ -31,14 +30,17 @@ class NodeRegistrar:
             held: The bundle.
             hub: The hub.
             attestor: Signs the registration.
-            approved: Told when the hub says that the node is active and the bundle does not say so yet.
         """
         self._registration = registration
         self._held = held
         self._hub = hub
         self._attestor = attestor
-        self._approved = approved
+        self._listeners: list[Callable[[], None]] = []
         self._state: NodeState | None = None
+
+    def on_approval(self, listener: Callable[[], None]) -> None:
+        """It calls the listener when the hub says that the node is active and the bundle held does not say so yet."""
+        self._listeners.append(listener)
 
     @property
     def state(self) -> NodeState | None:
@@ -58,7 +60,8 @@ class NodeRegistrar:
         evidence = await self._attestor.attest(EvidencePurpose.NODE_REGISTRATION, registration)
         self._note(await self._hub.register(evidence))
         if self._state is NodeState.ACTIVE and not self._bundle_has(registration):
-            self._approved()
+            for listener in self._listeners:
+                listener()
 
     def _bundle_has(self, registration: NodeRegistration) -> bool:
         bundle = self._held.bundle()

@@ -30,9 +30,14 @@ def node_loops(
     report_interval: float = REPORT_INTERVAL,
 ) -> list[BackgroundLoop]:
     """It gives the loops of every node, in the order in which to start them."""
+    watch = BackgroundLoop("bundle watch", exchange.watch, interval=0.0, timeout=_WATCH_LIMIT, clock=clock)
+    poll = BackgroundLoop("bundle poll", exchange.poll, interval=poll_interval, timeout=15.0, jitter=0.2, clock=clock)
+    # Until its approval the hub refuses the node's questions, so that both pause longer and longer.
+    registrar.on_approval(watch.wake)
+    registrar.on_approval(poll.wake)
     return [
-        BackgroundLoop("bundle watch", exchange.watch, interval=0.0, timeout=_WATCH_LIMIT, clock=clock),
-        BackgroundLoop("bundle poll", exchange.poll, interval=poll_interval, timeout=15.0, jitter=0.2, clock=clock),
+        watch,
+        poll,
         BackgroundLoop("registration", registrar.step, interval=30.0, timeout=15.0, jitter=0.2, clock=clock),
         BackgroundLoop("revocation lists", fetcher.fetch_due, interval=20.0, timeout=90.0, jitter=0.2, clock=clock),
         BackgroundLoop("reports", reporter.step, interval=report_interval, timeout=10.0, jitter=0.2, clock=clock),
