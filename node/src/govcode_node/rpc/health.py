@@ -20,10 +20,11 @@ REFRESH_SECONDS: Final = 5.0
 CHECK_TIMEOUT_SECONDS: Final = 3.0
 FRESH_SECONDS: Final = 1.0
 
-_SERVING: Final = health_pb2.HealthCheckResponse.SERVING
-_NOT_SERVING: Final = health_pb2.HealthCheckResponse.NOT_SERVING
-SERVICE_UNKNOWN: Final = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
-Status: TypeAlias = health_pb2.HealthCheckResponse.ServingStatus
+_SERVING: Final[int] = health_pb2.HealthCheckResponse.SERVING
+_NOT_SERVING: Final[int] = health_pb2.HealthCheckResponse.NOT_SERVING
+SERVICE_UNKNOWN: Final[int] = health_pb2.HealthCheckResponse.SERVICE_UNKNOWN
+Status: TypeAlias = int
+"""A value of `HealthCheckResponse.ServingStatus`, which the stubs of the library do not type."""
 
 _log = logging.getLogger(__name__)
 

@@ -292,7 +292,8 @@ def _status_of_peer(error: recognition.PeerRefusedError, request_id: str, langua
     """It passes on what another node answered, and adds the way that the answer took."""
     facts = dict(error.facts)
     facts["via"] = f"{error.node_id},{facts['via']}" if facts.get("via") else error.node_id
-    code = _CODES_BY_NUMBER.get(error.status_code, grpc.StatusCode.UNKNOWN)
+    code = _CODES_BY_NUMBER.get(error.status_code, grpc.StatusCode.OK)
+    # A peer that answers something that is no error of the contract is at fault, and is not quoted.
     known = error.reason in ERROR_TEXTS and code is not grpc.StatusCode.OK
     extras: list[Message] = []
     # The peer may have named no delay, or none that can be understood.

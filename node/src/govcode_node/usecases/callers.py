@@ -33,7 +33,7 @@ _MAX_REMEMBERED: Final = 10_000
 
 @dataclass(frozen=True, slots=True)
 class _Remembered:
-    """An answer of the registry: a caller without its certificate, or the arguments of a refusal."""
+    """An answer of the registry, a caller or a refusal, and until when it is believed."""
 
     answer: asyncio.Future[Caller | GovcodeError]
     until: float
@@ -68,7 +68,7 @@ class RegisteredCallers:
         self._trust = trust
         self._operators = {name: frozenset(roles) for name, roles in operators.items()}
         self._clock = clock
-        self._rows: dict[tuple[CallerClass, str], _Remembered] = {}
+        self._rows: dict[tuple[CallerClass, str, str], _Remembered] = {}
 
     async def resolve(self, identity: Identity, *, thumbprint: str) -> Caller:
         """It returns the caller of an identity, as `CallerDirectory` says."""
@@ -89,7 +89,7 @@ class RegisteredCallers:
             raise AppUnknownError(app_id=str(identity))
         if caller_class is CallerClass.LICENCE:
             return Caller(caller_class=caller_class, name=name, certificate=thumbprint)
-        return replace(await self._registered(caller_class, name), certificate=thumbprint)
+        return await self._registered(caller_class, name, thumbprint)
 
     def _node(self, identity: Identity, thumbprint: str) -> Caller:
         bundle = self._trust.bundle()
@@ -97,13 +97,14 @@ class RegisteredCallers:
         approved = node is not None and node.state is NodeState.ACTIVE and node.certificate_name == str(identity)
         return Caller(caller_class=identity.caller_class, name=identity.name, approved=approved, certificate=thumbprint)
 
-    async def _registered(self, caller_class: CallerClass, name: str) -> Caller:
+    async def _registered(self, caller_class: CallerClass, name: str, thumbprint: str) -> Caller:
         """It reads a registry row, or remembers it; calls that come together share one read."""
-        key = (caller_class, name)
+        # The certificate is part of the caller, so of the key too: this is asked for every call.
+        key = (caller_class, name, thumbprint)
         now = self._clock.monotonic()
         remembered = self._rows.get(key)
         if remembered is None or remembered.until <= now:
-            reading = asyncio.ensure_future(self._read(caller_class, name))
+            reading = asyncio.ensure_future(self._read(caller_class, name, thumbprint))
             # Looked at once, so that a failure nobody waited for any longer is not reported as forgotten.
             reading.add_done_callback(lambda done: done.cancelled() or done.exception())
             remembered = _Remembered(reading, now + REGISTRY_MEMORY_SECONDS)
@@ -125,14 +126,15 @@ class RegisteredCallers:
             raise type(found)(**vars(found))
         return found
 
-    async def _read(self, caller_class: CallerClass, name: str) -> Caller | GovcodeError:
+    async def _read(self, caller_class: CallerClass, name: str, thumbprint: str) -> Caller | GovcodeError:
         """It asks the store; refusals are values here, so that they can be remembered like callers."""
         lookup = _application if caller_class is CallerClass.APP else _scanner
 
         def query(transaction: Transaction) -> Caller | GovcodeError:
             return lookup(transaction, name)
 
-        return await self._database.read(query)
+        found = await self._database.read(query)
+        return found if isinstance(found, GovcodeError) else replace(found, certificate=thumbprint)
 
 
 def _application(transaction: Transaction, app_id: str) -> Caller | GovcodeError:
