@@ -16,7 +16,8 @@ CLIENT = ROOT / "clients" / "python" / "src"
 STORE = ("govcode_node.storage",)
 KEYS = ("govcode_node.crypto", "govcode_node.pki")
 SERVED = ("govcode_node.rpc", "govcode_node.edges", "govcode_node.federation", "govcode_client")
-PROTOBUF = (*SERVED, "govcode_node.wire", "govcode_node.cli", "govcode_node.demo", "govcode_node.sandbox")
+SCREENS = ("govcode_node.cli", "govcode_node.commands", "govcode_node.demo", "govcode_node.sandbox")
+PROTOBUF = (*SERVED, *SCREENS, "govcode_node.wire", "govcode_node.app")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "grpc": SERVED,
@@ -33,8 +34,8 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gmssl": KEYS,
     "segno": ("govcode_node.symbols",),
     "opentelemetry": ("govcode_node.telemetry",),
-    "click": ("govcode_node.cli", "govcode_node.demo"),
-    "rich": ("govcode_node.cli", "govcode_node.demo"),
+    "click": SCREENS,
+    "rich": SCREENS,
 }
 """Every distribution that is needed, and the rooms that may know it; what is not named here may be used nowhere."""
 

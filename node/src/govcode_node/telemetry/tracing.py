@@ -41,7 +41,7 @@ _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
 
 # Answers that are the node's own fault; a refusal that a caller earned does not paint a span red.
-_FAULTS: Final = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+FAULTS: Final = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def end_rpc(trace: RpcTrace, status_code: str) -> None:
     span = trace.handle
     if isinstance(span, Span):
         span.set_attribute("rpc.grpc.status", status_code)
-        if status_code in _FAULTS:
+        if status_code in FAULTS:
             span.set_status(Status(StatusCode.ERROR))
         span.end()
 
