@@ -119,7 +119,7 @@ class CodeIssuer:
             account=account,
             presenter=presenter,
             mode=wish.mode,
-            profile=wish.profile or (scene.profile if scene is not None else CodeProfile.MAC),
+            profile=_profile_of(wish, scene),
             terminal_type=wish.terminal_type,
             scene_no=wish.scene_no,
             one_time=one_time,
@@ -221,3 +221,10 @@ class CodeIssuer:
         )
         check_terminal_rules(content, carrier=plan.carrier, refresh_after=plan.refresh_after)
         return content
+
+
+def _profile_of(wish: CodeWish, scene: Scene | None) -> CodeProfile:
+    """It gives the profile wished for, else the scene's. MAC has the number 0, so a wish is asked for by None alone."""
+    if wish.profile is not None:
+        return wish.profile
+    return scene.profile if scene is not None else CodeProfile.MAC

@@ -76,7 +76,7 @@ def apply_command_from_proto(request: basev1.ApplyCodeRequest, *, by_operator: b
         session_token="" if by_operator else session_token_from_proto(request.session_token),
         account_id=account_id_from_proto(request.account_id, "account_id") if by_operator else None,
         wish=CodeWish(
-            mode=CODE_MODES.choose(request.code_mode, "code_mode") or CodeMode.DYNAMIC,
+            mode=CODE_MODES.pick(request.code_mode, "code_mode", default=CodeMode.DYNAMIC),
             scene_no=checks.scene_no(request.scene_no),
             terminal_type=TERMINAL_TYPES.require(request.terminal_type, "terminal_type"),
             one_time=request.one_time,
@@ -131,7 +131,7 @@ def symbology_from_proto(request: basev1.RenderCodeRequest) -> Symbology:
     Raises:
         InvalidFieldError: It is unknown.
     """
-    return SYMBOLOGIES.choose(request.symbology, "symbology") or Symbology.QR
+    return SYMBOLOGIES.pick(request.symbology, "symbology", default=Symbology.QR)
 
 
 def drawing_level_from_proto(request: basev1.RenderCodeRequest) -> ErrorLevel:
@@ -149,7 +149,7 @@ def image_format_from_proto(request: basev1.RenderCodeRequest) -> ImageFormat:
     Raises:
         InvalidFieldError: It is unknown.
     """
-    return IMAGE_FORMATS.choose(request.format, "format") or ImageFormat.PNG
+    return IMAGE_FORMATS.pick(request.format, "format", default=ImageFormat.PNG)
 
 
 def scale_from_proto(request: basev1.RenderCodeRequest) -> int:

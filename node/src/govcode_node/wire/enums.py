@@ -35,6 +35,11 @@ class EnumPair(Generic[D, V]):
         """It gives the member; None for UNSPECIFIED and for a value that this release does not know."""
         return self._members.get(value)
 
+    def known(self, value: int, *, default: D) -> D:
+        """It gives the member that a peer states; the default for none and for one that this release does not know."""
+        member = self._members.get(value)
+        return default if member is None else member
+
     def require(self, value: int, field: str) -> D:
         """It gives the member that a request must name.
 
@@ -53,3 +58,11 @@ class EnumPair(Generic[D, V]):
             InvalidFieldError: It names one that this release does not know: a wish must not be passed over.
         """
         return None if value == self._unspecified else self.require(value, field)
+
+    def pick(self, value: int, field: str, *, default: D) -> D:
+        """It gives the member that a request names, or the default; a member whose number is 0 is one like any other.
+
+        Raises:
+            InvalidFieldError: It names one that this release does not know.
+        """
+        return default if value == self._unspecified else self.require(value, field)

@@ -189,7 +189,7 @@ def scene_from_proto(message: registryv1.Scene, *, now: datetime) -> Scene:
         refresh_after=span_from_proto(message.refresh_after, "scene.refresh_after")
         if message.HasField("refresh_after")
         else None,
-        profile=CODE_PROFILES.choose(message.profile, "scene.profile") or CodeProfile.MAC,
+        profile=CODE_PROFILES.pick(message.profile, "scene.profile", default=CodeProfile.MAC),
         one_time=message.one_time,
         offline_allowed=message.offline_allowed,
         fields=_field_rules(message),

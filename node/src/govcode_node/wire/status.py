@@ -70,7 +70,7 @@ def node_status_from_proto(message: statusv1.NodeStatus) -> NodeStatus:
     return NodeStatus(
         node_id=checks.node_id(message.node_id, "node_id"),
         region_code=checks.region_code(message.region_code),
-        condition=NODE_CONDITIONS.from_proto(message.condition) or NodeCondition.DEGRADED,
+        condition=NODE_CONDITIONS.known(message.condition, default=NodeCondition.DEGRADED),
         impairments=tuple(_IMPAIRMENTS[word] for word in message.impairments if word in _IMPAIRMENTS),
         software_version=checks.printable(message.software_version, "software_version", shortest=0),
         started_at=moment_from_proto(message.start_time, "start_time"),

@@ -95,7 +95,7 @@ def node_trust_from_proto(message: trustv1.NodeTrust) -> NodeTrust:
         region_code=checks.region_code(message.region_code, "nodes.region_code"),
         name_zh=message.name_zh,
         name_en=message.name_en,
-        state=NODE_STATES.from_proto(message.state) or NodeState.SUSPENDED,
+        state=NODE_STATES.known(message.state, default=NodeState.SUSPENDED),
         endpoints=tuple(message.endpoints),
         certificate_name=message.certificate_name,
         keys=tuple(key for key in keys if key is not None),

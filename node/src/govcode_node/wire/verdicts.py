@@ -19,12 +19,12 @@ UNKNOWN_OUTCOME: Final = Outcome.VERSION_UNSUPPORTED
 
 def outcome_from_proto(value: int) -> Outcome:
     """It reads a finding; a missing or unknown one is a refusal, never an acceptance."""
-    return OUTCOMES.from_proto(value) or UNKNOWN_OUTCOME
+    return OUTCOMES.known(value, default=UNKNOWN_OUTCOME)
 
 
 def decision_from_proto(value: int) -> Decision:
     """It reads a decision; a missing or unknown one is a REJECT."""
-    return DECISIONS.from_proto(value) or Decision.REJECT
+    return DECISIONS.known(value, default=Decision.REJECT)
 
 
 def verdict_to_proto(outcome: Outcome) -> verdictv1.Verdict:

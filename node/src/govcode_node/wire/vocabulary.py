@@ -25,4 +25,4 @@ def stated_scene_class(value: int, field: str) -> SceneClass:
     """
     if value == scenev1.SCENE_CLASS_UNSPECIFIED:
         raise InvalidFieldError(field, "is required")
-    return SCENE_CLASSES.from_proto(value) or SceneClass.GENERAL
+    return SCENE_CLASSES.known(value, default=SceneClass.GENERAL)
