@@ -21,8 +21,8 @@ PROTOBUF = (*SERVED, *SCREENS, "govcode_node.wire", "govcode_node.app")
 
 ROOMS: dict[str, tuple[str, ...]] = {
     "grpc": SERVED,
-    "grpc_health": SERVED,
-    "grpc_reflection": SERVED,
+    "grpc_health": (*SERVED, "govcode_node.app"),
+    "grpc_reflection": (*SERVED, "govcode_node.app"),
     "grpc_status": SERVED,
     "google": PROTOBUF,
     "govcode": PROTOBUF,
