@@ -1,0 +1,543 @@
+"""Every store does what its port says, on each kind of database."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from govcode_node.domain.accounts import AccountId, AccountState, SessionEndReason
+from govcode_node.domain.codes import CodeMode, CodeProfile, CodeState, TerminalType
+from govcode_node.domain.errors import StoreUnavailableError
+from govcode_node.domain.events import AccountClosed, CodeChange, CodeStateChanged, SessionEnded
+from govcode_node.domain.nodes import NodeState, OutcomeCount, StatusSummary
+from govcode_node.domain.outcomes import Outcome
+from govcode_node.domain.parties import RegistrationState
+from govcode_node.domain.scans import ScanAct
+from govcode_node.ports.stores import Database, NodeTotals, Transaction
+from storage import samples
+from storage.samples import LATER, NOW
+
+SECOND = timedelta(seconds=1)
+
+
+async def test_an_account_comes_back_whole(database: Database) -> None:
+    account = samples.account()
+    added = await database.run(lambda tx: tx.accounts.add(account, subject_index=b"i" * 32, sealed_profile=b"p"))
+    assert added
+    assert await database.read(lambda tx: tx.accounts.get(account.account_id)) == account
+    assert await database.read(lambda tx: tx.accounts.find_open(b"i" * 32)) == account
+    assert await database.read(lambda tx: tx.accounts.sealed_profile(account.account_id)) == b"p"
+
+
+async def test_a_subject_has_one_open_account(database: Database) -> None:
+    first, second = samples.account(), samples.account()
+    assert await database.run(lambda tx: tx.accounts.add(first, subject_index=b"i" * 32, sealed_profile=b"1"))
+    assert not await database.run(lambda tx: tx.accounts.add(second, subject_index=b"i" * 32, sealed_profile=b"2"))
+    assert await database.read(lambda tx: tx.accounts.get(second.account_id)) is None
+
+
+async def test_a_closed_account_keeps_no_personal_data_and_makes_room(database: Database) -> None:
+    first, second = samples.account(), samples.account()
+
+    def close(tx: Transaction) -> tuple[bool, bool]:
+        tx.accounts.add(first, subject_index=b"i" * 32, sealed_profile=b"1")
+        return tx.accounts.close(first.account_id, at=LATER), tx.accounts.close(first.account_id, at=LATER)
+
+    assert await database.run(close) == (True, False)
+    closed = await database.read(lambda tx: tx.accounts.get(first.account_id))
+    assert closed == replace(first, state=AccountState.CLOSED, closed_at=LATER)
+    assert await database.read(lambda tx: tx.accounts.sealed_profile(first.account_id)) is None
+    assert await database.read(lambda tx: tx.accounts.find_open(b"i" * 32)) is None
+    assert await database.run(lambda tx: tx.accounts.add(second, subject_index=b"i" * 32, sealed_profile=b"2"))
+
+
+async def test_a_device_is_replaced(database: Database) -> None:
+    account = samples.account()
+
+    def bind(tx: Transaction) -> None:
+        tx.accounts.add(account, subject_index=b"i", sealed_profile=b"")
+        tx.accounts.bind_device(account.account_id, device_key_id="new", device_public_key=b"\x04new")
+
+    await database.run(bind)
+    bound = await database.read(lambda tx: tx.accounts.get(account.account_id))
+    assert bound == replace(account, device_key_id="new", device_public_key=b"\x04new")
+
+
+@pytest.mark.parametrize(
+    "text", ["", "ac_", "ac_" + "A" * 32, "ac_ " + "0" * 31, "sc_" + "0" * 32, "账户", "ac_" + "0" * 33]
+)
+async def test_an_id_of_another_form_names_nothing(database: Database, text: str) -> None:
+    account = samples.account(account_id=AccountId("ac_" + "a" * 32))
+    await database.run(lambda tx: tx.accounts.add(account, subject_index=b"i", sealed_profile=b""))
+    account_id = AccountId(text)
+    assert await database.read(lambda tx: tx.accounts.get(account_id)) is None
+    assert await database.read(lambda tx: tx.sessions.list_of(account_id, limit=5)) == []
+    assert await database.read(lambda tx: tx.scans.get(text)) is None
+
+
+async def test_sessions_end_once_and_only_while_they_live(database: Database) -> None:
+    living, over = samples.session(), samples.session(expires_at=NOW + SECOND)
+
+    def end(tx: Transaction) -> list[bool]:
+        tx.sessions.add(living)
+        tx.sessions.add(over)
+        reason = SessionEndReason.ENDED_BY_HOLDER
+        return [tx.sessions.end(each.token_hash, at=LATER, reason=reason) for each in (living, living, over)]
+
+    assert await database.run(end) == [True, False, False]
+    ended = replace(living, ended_at=LATER, end_reason=SessionEndReason.ENDED_BY_HOLDER)
+    assert await database.read(lambda tx: tx.sessions.get(living.token_hash)) == ended
+    assert await database.read(lambda tx: tx.sessions.get(over.token_hash)) == over
+
+
+async def test_all_sessions_of_an_account_end_together(database: Database) -> None:
+    account_id = samples.new_account_id()
+    old, new = (samples.session(account_id=account_id, created_at=NOW + SECOND * number) for number in (0, 1))
+    other = samples.session()
+
+    def end_all(tx: Transaction) -> object:
+        for session in (old, new, other):
+            tx.sessions.add(session)
+        return tx.sessions.end_all(account_id, at=LATER, reason=SessionEndReason.ACCOUNT_CLOSED)
+
+    ended = [replace(each, ended_at=LATER, end_reason=SessionEndReason.ACCOUNT_CLOSED) for each in (new, old)]
+    assert await database.run(end_all) == ended
+    assert await database.read(lambda tx: tx.sessions.list_of(account_id, limit=5)) == ended
+    assert await database.read(lambda tx: tx.sessions.list_of(account_id, limit=1)) == ended[:1]
+    assert await database.read(lambda tx: tx.sessions.get(other.token_hash)) == other
+
+
+async def test_relations_are_found_by_their_pair_and_cancelled_once(database: Database) -> None:
+    relation = samples.relation()
+
+    def cancel(tx: Transaction) -> list[bool]:
+        tx.relations.add(relation)
+        return [tx.relations.cancel(relation.relation_id, at=LATER) for _ in range(2)]
+
+    assert await database.run(cancel) == [True, False]
+    cancelled = replace(relation, cancelled_at=LATER)
+    assert await database.read(lambda tx: tx.relations.get(relation.relation_id)) == cancelled
+    presenter, dependant = relation.presenter_account_id, relation.dependant_account_id
+    assert await database.read(lambda tx: tx.relations.between(presenter=presenter, dependant=dependant)) == [cancelled]
+    assert await database.read(lambda tx: tx.relations.between(presenter=dependant, dependant=presenter)) == []
+
+
+async def test_a_ticket_is_redeemed_once(database: Database) -> None:
+    ticket = samples.ticket()
+
+    def redeem(tx: Transaction) -> list[bool]:
+        tx.tickets.add(ticket)
+        return [tx.tickets.redeem(ticket.ticket_hash, at=LATER) for _ in range(2)]
+
+    assert await database.run(redeem) == [True, False]
+    assert await database.read(lambda tx: tx.tickets.get(ticket.ticket_hash)) == ticket
+
+
+async def test_a_code_comes_back_whole(database: Database) -> None:
+    plain = samples.code()
+    static = samples.code(
+        presenter_account_id=samples.new_account_id(),
+        mode=CodeMode.STATIC,
+        profile=CodeProfile.SIGNED,
+        one_time=False,
+        expires_at=None,
+        state=CodeState.FROZEN,
+        state_at=LATER,
+        reason="挂失",
+    )
+
+    def add(tx: Transaction) -> None:
+        tx.codes.add(plain)
+        tx.codes.add(static)
+
+    await database.run(add)
+    assert await database.read(lambda tx: tx.codes.get(plain.code_id)) == plain
+    assert await database.read(lambda tx: tx.codes.get(static.code_id)) == static
+    assert await database.read(lambda tx: tx.codes.get(bytes(16))) is None
+
+
+async def test_a_code_is_superseded_once_even_in_its_own_batch(database: Database) -> None:
+    code = samples.code()
+
+    def supersede(tx: Transaction) -> list[bool]:
+        tx.codes.add(code)
+        return [tx.codes.supersede(code.code_id, at=LATER) for _ in range(2)]
+
+    assert await database.run(supersede) == [True, False]
+    superseded = replace(code, state=CodeState.SUPERSEDED, state_at=LATER)
+    assert await database.read(lambda tx: tx.codes.get(code.code_id)) == superseded
+
+
+async def test_a_code_moves_only_from_the_state_that_was_named(database: Database) -> None:
+    code = samples.code()
+    await database.run(lambda tx: tx.codes.add(code))
+
+    def freeze(tx: Transaction) -> bool:
+        return tx.codes.change_state(
+            code.code_id, present=CodeState.ISSUED, target=CodeState.FROZEN, at=LATER, reason="lost"
+        )
+
+    assert await database.run(freeze)
+    assert not await database.run(freeze)
+    frozen = replace(code, state=CodeState.FROZEN, state_at=LATER, reason="lost")
+    assert await database.read(lambda tx: tx.codes.get(code.code_id)) == frozen
+
+
+async def test_every_code_of_an_account_that_is_not_over_is_revoked(database: Database) -> None:
+    mine = samples.new_account_id()
+    at = NOW + timedelta(minutes=5)
+    ended = [
+        samples.code(account_id=mine, issued_at=at - SECOND * 599, expires_at=at + SECOND),
+        samples.code(account_id=mine, issued_at=at, expires_at=at + SECOND * 60, state=CodeState.FROZEN),
+        samples.code(account_id=mine, issued_at=NOW - timedelta(days=90), expires_at=None, mode=CodeMode.STATIC),
+        samples.code(account_id=mine, issued_at=NOW, expires_at=at + timedelta(days=9), state=CodeState.SUPERSEDED),
+    ]
+    untouched = [
+        samples.code(account_id=mine, issued_at=at - SECOND * 60, expires_at=at),
+        samples.code(account_id=mine, issued_at=NOW - timedelta(days=9), expires_at=at - SECOND),
+        samples.code(account_id=mine, issued_at=at, expires_at=at + SECOND * 60, state=CodeState.REVOKED, reason="old"),
+        samples.code(issued_at=at, expires_at=at + SECOND * 60),
+    ]
+
+    def revoke(tx: Transaction) -> tuple[int, int]:
+        for code in ended + untouched:
+            tx.codes.add(code)
+        return tx.codes.revoke_all(mine, at=at, reason="closed"), tx.codes.revoke_all(mine, at=at, reason="again")
+
+    assert await database.run(revoke) == (len(ended), 0)
+    for code in ended:
+        revoked = replace(code, state=CodeState.REVOKED, state_at=at, reason="closed")
+        assert await database.read(lambda tx, code=code: tx.codes.get(code.code_id)) == revoked
+    for code in untouched:
+        assert await database.read(lambda tx, code=code: tx.codes.get(code.code_id)) == code
+
+
+async def test_the_newest_live_code_replaces_the_one_before(database: Database) -> None:
+    first = samples.live_code()
+    second = replace(first, code_id=samples.code_id_at(LATER), sealed_text=b"newer")
+    elsewhere = replace(first, terminal_type=TerminalType.KIOSK)
+
+    def put(tx: Transaction) -> None:
+        for live in (first, elsewhere, second):
+            tx.codes.put_live(live)
+
+    await database.run(put)
+    account_id = first.account_id
+
+    def live(tx: Transaction, terminal_type: TerminalType) -> object:
+        return tx.codes.live(account_id, presenter=account_id, terminal_type=terminal_type)
+
+    assert await database.read(lambda tx: live(tx, TerminalType.APP)) == second
+    assert await database.read(lambda tx: live(tx, TerminalType.KIOSK)) == elsewhere
+    await database.run(lambda tx: tx.codes.drop_live(account_id))
+    assert await database.read(lambda tx: live(tx, TerminalType.APP)) is None
+
+
+async def test_a_one_time_code_is_used_once(database: Database) -> None:
+    code, first, second = samples.code(), samples.new_id("sc"), samples.new_id("sc")
+    await database.run(lambda tx: tx.codes.add(code))
+    assert await database.read(lambda tx: tx.codes.consumed_by(code.code_id)) is None
+    assert await database.run(lambda tx: tx.codes.consume(code.code_id, scan_id=first, at=LATER))
+    assert not await database.run(lambda tx: tx.codes.consume(code.code_id, scan_id=second, at=LATER))
+    assert await database.read(lambda tx: tx.codes.consumed_by(code.code_id)) == first
+
+
+async def test_only_a_valid_scan_counts_as_scanned(database: Database) -> None:
+    codes = [samples.code(one_time=False) for _ in range(3)]
+    rows = [
+        samples.scan(code_id=codes[0].code_id, account_id=codes[0].account_id),
+        samples.scan(code_id=codes[1].code_id, account_id=codes[1].account_id, outcome=Outcome.SCENE_MISMATCH),
+        samples.scan(code_id=codes[2].code_id, account_id=codes[2].account_id, act=ScanAct.VERIFY),
+    ]
+
+    def add(tx: Transaction) -> None:
+        for code, row in zip(codes, rows, strict=True):
+            tx.codes.add(code)
+            tx.scans.add(row)
+
+    await database.run(add)
+    scanned = await database.read(lambda tx: [tx.codes.was_scanned(code.code_id) for code in codes])
+    assert scanned == [True, False, False]
+
+
+async def test_signed_codes_that_ended_early_are_listed(database: Database) -> None:
+    signed = {"profile": CodeProfile.SIGNED, "expires_at": NOW + timedelta(hours=1)}
+    revoked = samples.code(**signed, state=CodeState.REVOKED, state_at=NOW)
+    frozen = samples.code(**signed, state=CodeState.FROZEN, state_at=NOW)
+    superseded = samples.code(**signed, state=CodeState.SUPERSEDED, state_at=NOW)
+    used = samples.code(**signed)
+    endless = samples.code(**signed | {"expires_at": None}, state=CodeState.REVOKED, state_at=NOW)
+    not_listed = [
+        samples.code(**signed),
+        samples.code(**signed, state=CodeState.SUPERSEDED, state_at=LATER + SECOND),
+        samples.code(**signed | {"expires_at": NOW + SECOND}, state=CodeState.REVOKED, state_at=NOW),
+        samples.code(state=CodeState.REVOKED, state_at=NOW, expires_at=NOW + timedelta(hours=1)),
+    ]
+    listed = [revoked, frozen, superseded, used, endless]
+
+    def add(tx: Transaction) -> None:
+        for code in listed + not_listed:
+            tx.codes.add(code)
+
+    await database.run(add)
+    await database.run(lambda tx: tx.codes.consume(used.code_id, scan_id=samples.new_id("sc"), at=NOW))
+    found = await database.read(lambda tx: tx.codes.ended_signed(now=LATER))
+    assert found == sorted(code.code_id for code in listed)
+
+
+async def test_issued_codes_are_counted_by_time(database: Database) -> None:
+    def add(tx: Transaction) -> None:
+        for seconds in (-1, 0, 59, 60):
+            tx.codes.add(samples.code(issued_at=NOW + SECOND * seconds, expires_at=NOW + timedelta(hours=1)))
+
+    await database.run(add)
+    counted = await database.read(lambda tx: tx.codes.count_issued(start=NOW, end=NOW + timedelta(minutes=1)))
+    assert counted == 2
+
+
+async def test_a_scan_comes_back_whole(database: Database) -> None:
+    row = samples.scan()
+    unread = samples.scan(
+        outcome=Outcome.MALFORMED,
+        code_id=b"",
+        account_id=None,
+        home_node="",
+        disclosed_fields=(),
+        trace_id="",
+        device_id="",
+        peer_evidence=b"",
+    )
+
+    def add(tx: Transaction) -> None:
+        tx.scans.add(row)
+        tx.scans.add(unread)
+
+    await database.run(add)
+    for each in (row, unread):
+        found = await database.read(
+            lambda tx, each=each: tx.scans.find(caller=each.caller, act=each.act, biz_serial=each.biz_serial)
+        )
+        assert found == each
+        assert await database.read(lambda tx, each=each: tx.scans.get(each.scan_id)) == each
+    assert (
+        await database.read(lambda tx: tx.scans.find(caller=row.caller, act=ScanAct.VERIFY, biz_serial=row.biz_serial))
+        is None
+    )
+
+
+async def test_a_holders_scans_are_paged_newest_first(database: Database) -> None:
+    mine = samples.new_account_id()
+    rows = [samples.scan(account_id=mine, decided_at=NOW + SECOND * number) for number in range(4)]
+
+    def add(tx: Transaction) -> None:
+        for row in [*rows, samples.scan()]:
+            tx.scans.add(row)
+
+    await database.run(add)
+    newest = list(reversed(rows))
+
+    async def page(before: str, start: object = None) -> object:
+        return await database.read(
+            lambda tx: tx.scans.list_of(mine, start=start, before_scan_id=before, limit=2)  # type: ignore[arg-type]
+        )
+
+    assert await page("") == newest[:2]
+    assert await page(newest[1].scan_id) == newest[2:]
+    assert await page("", NOW + SECOND * 3) == newest[:1]
+    assert await page("not an id") == []
+
+
+async def test_outcomes_are_counted_by_visited_and_home_node(database: Database) -> None:
+    def add(tx: Transaction) -> None:
+        for _ in range(2):
+            tx.scans.add(samples.scan())
+        tx.scans.add(samples.scan(outcome=Outcome.REVOKED))
+        tx.scans.add(samples.scan(home_node="310000"))
+        tx.scans.add(samples.scan(decided_at=NOW + timedelta(minutes=1)))
+
+    await database.run(add)
+    counted = await database.read(lambda tx: tx.scans.count_outcomes(start=NOW, end=NOW + timedelta(minutes=1)))
+    assert sorted(counted, key=str) == sorted(
+        [
+            OutcomeCount(visited_node="420102", home_node="310000", outcome="VALID", count=1),
+            OutcomeCount(visited_node="420102", home_node="420102", outcome="VALID", count=2),
+            OutcomeCount(visited_node="420102", home_node="420102", outcome="REVOKED", count=1),
+        ],
+        key=str,
+    )
+
+
+@pytest.mark.parametrize(
+    "serial", ["plain", "0af7651916cd43dd8448eb211c80319c", "0af76519-16cd-43dd-8448-eb211c80319c", "0" * 15, "0" * 16]
+)
+async def test_an_act_is_remembered_by_caller_method_and_serial(database: Database, serial: str) -> None:
+    act = samples.act(biz_serial=serial)
+    await database.run(lambda tx: tx.acts.add(act))
+    key = {"caller": act.caller, "method": act.method, "biz_serial": act.biz_serial}
+    assert await database.read(lambda tx: tx.acts.find(**key)) == act
+    for name in key:
+        assert await database.read(lambda tx, name=name: tx.acts.find(**key | {name: "other"})) is None
+
+
+@pytest.mark.parametrize("change", [{"biz_serial": "S"}, {"caller": "app:other"}, {"act": ScanAct.VERIFY}])
+async def test_a_serial_is_one_scan_for_a_caller_and_act(database: Database, change: dict[str, object]) -> None:
+    first = samples.scan(biz_serial="s")
+    await database.run(lambda tx: tx.scans.add(first))
+    with pytest.raises(StoreUnavailableError, match="contradicts"):
+        await database.run(lambda tx: tx.scans.add(samples.scan(biz_serial="s")))
+    await database.run(lambda tx: tx.scans.add(samples.scan(**{"biz_serial": "s"} | change)))
+
+
+async def test_organisations_are_registered_once_for_a_credit_code(database: Database) -> None:
+    party = samples.relying_party()
+    double = samples.relying_party(uscc=party.uscc)
+    assert await database.run(lambda tx: tx.parties.add_relying_party(party))
+    assert not await database.run(lambda tx: tx.parties.add_relying_party(double))
+    assert await database.read(lambda tx: tx.parties.relying_party(party.relying_party_id)) == party
+    assert await database.read(lambda tx: tx.parties.relying_party(double.relying_party_id)) is None
+
+
+async def test_applications_and_scanners_are_registered_once(database: Database) -> None:
+    application, scanner = samples.application(), samples.scanner()
+    bare = samples.application(scene_nos=())
+
+    def add(tx: Transaction) -> list[bool]:
+        tx.parties.add_application(bare)
+        return [
+            tx.parties.add_application(application),
+            tx.parties.add_application(replace(application, name="other")),
+            tx.parties.add_scanner(scanner),
+            tx.parties.add_scanner(replace(scanner, place="other")),
+        ]
+
+    assert await database.run(add) == [True, False, True, False]
+    assert await database.read(lambda tx: tx.parties.application(application.app_id)) == application
+    assert await database.read(lambda tx: tx.parties.application(bare.app_id)) == bare
+    assert await database.read(lambda tx: tx.parties.scanner(scanner.device_id)) == scanner
+    assert await database.read(lambda tx: tx.parties.scanner("none")) is None
+
+
+async def test_registers_are_paged_by_id(database: Database) -> None:
+    parties = [samples.relying_party(relying_party_id=f"rp-{number}") for number in range(3)]
+    applications = [samples.application(app_id=f"app-{number}") for number in range(3)]
+    scanners = [samples.scanner(device_id=f"gate-{number}") for number in range(3)]
+
+    def add(tx: Transaction) -> None:
+        for number in (2, 0, 1):
+            tx.parties.add_relying_party(parties[number])
+            tx.parties.add_application(applications[number])
+            tx.parties.add_scanner(scanners[number])
+
+    await database.run(add)
+    assert await database.read(lambda tx: tx.parties.relying_parties(after="", limit=2)) == parties[:2]
+    assert await database.read(lambda tx: tx.parties.relying_parties(after="rp-1", limit=2)) == parties[2:]
+    assert await database.read(lambda tx: tx.parties.applications(after="app-0", limit=5)) == applications[1:]
+    assert await database.read(lambda tx: tx.parties.scanners(after="gate-2", limit=5)) == []
+
+
+async def test_a_registration_moves_only_from_the_state_that_was_named(database: Database) -> None:
+    party, application, scanner = samples.relying_party(), samples.application(), samples.scanner()
+    states = {"present": RegistrationState.APPLIED, "target": RegistrationState.APPROVED}
+
+    def add(tx: Transaction) -> None:
+        tx.parties.add_relying_party(party)
+        tx.parties.add_application(application)
+        tx.parties.add_scanner(scanner)
+
+    def move(tx: Transaction) -> list[bool]:
+        return [
+            tx.parties.move_relying_party(party.relying_party_id, **states),
+            tx.parties.move_application(application.app_id, **states),
+            tx.parties.move_scanner(scanner.device_id, **states),
+        ]
+
+    await database.run(add)
+    assert await database.run(move) == [True] * 3
+    assert await database.run(move) == [False] * 3
+    moved = await database.read(lambda tx: tx.parties.application(application.app_id))
+    assert moved == replace(application, state=RegistrationState.APPROVED)
+
+
+async def test_scenes_get_the_next_version_and_hold_from_their_time(database: Database) -> None:
+    first = await database.run(lambda tx: tx.scenes.add(samples.scene()))
+    second = await database.run(lambda tx: tx.scenes.add(samples.scene(name="新大厅", effective_at=LATER)))
+    bare = samples.scene(scene_no=8, validity=None, refresh_after=None, fields=(), one_time=False)
+    other = await database.run(lambda tx: tx.scenes.add(bare))
+    assert (first, second.version, other) == (samples.scene(version=1), 2, replace(bare, version=1))
+    assert await database.read(lambda tx: tx.scenes.in_force(7, now=NOW - SECOND)) is None
+    assert await database.read(lambda tx: tx.scenes.in_force(7, now=LATER - SECOND)) == first
+    assert await database.read(lambda tx: tx.scenes.in_force(7, now=LATER)) == second
+    assert await database.read(lambda tx: tx.scenes.all_in_force(now=NOW, after=0, limit=5)) == [first, other]
+    assert await database.read(lambda tx: tx.scenes.all_in_force(now=LATER, after=0, limit=1)) == [second]
+    assert await database.read(lambda tx: tx.scenes.all_in_force(now=LATER, after=7, limit=5)) == [other]
+
+
+async def test_events_come_in_order_with_rising_positions(database: Database) -> None:
+    account_id = samples.new_account_id()
+    kinds = [
+        samples.event().kind,
+        CodeStateChanged(code_id=samples.code_id_at(), state=CodeChange.SUPERSEDED),
+        SessionEnded(session_id="0123456789abcdef", reason="MOVED_TO_OTHER_DEVICE"),
+        AccountClosed(),
+    ]
+    events = [samples.event(kind=kind, account_id=account_id, happened_at=LATER) for kind in kinds]
+
+    def add(tx: Transaction) -> None:
+        for event in events:
+            tx.events.add(event)
+            tx.events.add(samples.event(app_id="another-app"))
+
+    assert await database.read(lambda tx: tx.events.last_position("citizen-app")) == 0
+    await database.run(add)
+    found = await database.read(lambda tx: tx.events.after("citizen-app", position=0, limit=10))
+    assert [replace(event, position=0) for event in found] == events
+    positions = [event.position for event in found]
+    assert positions == sorted(set(positions))
+    assert positions[0] > 0
+    assert await database.read(lambda tx: tx.events.last_position("citizen-app")) == positions[-1]
+    rest = await database.read(lambda tx: tx.events.after("citizen-app", position=positions[1], limit=1))
+    assert rest == found[2:3]
+
+
+async def test_nodes_are_replaced_and_moved_only_from_the_states_named(database: Database) -> None:
+    node = samples.registered_node()
+    newer = samples.registered_node(software_version="0.2.0", revocation_list=None)
+    other = samples.registered_node(node_id="310000")
+    for each in (other, node, newer):
+        await database.run(lambda tx, each=each: tx.hub.put_node(each))
+    assert await database.read(lambda tx: tx.hub.nodes()) == [other, newer]
+
+    def move(tx: Transaction) -> bool:
+        states = (NodeState.SUSPENDED, NodeState.JOINING)
+        return tx.hub.move_node("420102", present=states, target=NodeState.ACTIVE, at=LATER, operator="li")
+
+    assert await database.run(move)
+    assert not await database.run(move)
+    moved = await database.read(lambda tx: tx.hub.node("420102"))
+    expected = replace(newer, trust=replace(newer.trust, state=NodeState.ACTIVE), state_at=LATER, state_operator="li")
+    assert moved == expected
+    assert await database.read(lambda tx: tx.hub.node("none")) is None
+
+
+async def test_bundle_versions_only_grow_and_the_newest_is_kept(database: Database) -> None:
+    versions = [await database.run(lambda tx: tx.hub.next_bundle_version()) for _ in range(3)]
+    assert versions == [1, 2, 3]
+    assert await database.read(lambda tx: tx.hub.newest_bundle()) is None
+    for version in (1, 3, 2):
+        await database.run(lambda tx, version=version: tx.hub.put_bundle(version, b"%d" % version))
+    assert await database.read(lambda tx: tx.hub.newest_bundle()) == b"3"
+
+
+async def test_a_nodes_minute_counts_once(database: Database) -> None:
+    outcomes = (
+        OutcomeCount(visited_node="420102", home_node="420102", outcome="VALID", count=5),
+        OutcomeCount(visited_node="420102", home_node="310000", outcome="VALID", count=2),
+        OutcomeCount(visited_node="420102", home_node="", outcome="MALFORMED", count=1),
+        OutcomeCount(visited_node="310000", home_node="420102", outcome="VALID", count=9),
+    )
+    first = StatusSummary(node_id="420102", minute=NOW, codes_issued=10, outcomes=outcomes)
+    second = replace(first, minute=NOW + timedelta(minutes=1), outcomes=())
+    assert await database.run(lambda tx: tx.hub.add_summary(first))
+    assert not await database.run(lambda tx: tx.hub.add_summary(replace(first, codes_issued=99)))
+    assert await database.run(lambda tx: tx.hub.add_summary(second))
+    totals = await database.read(lambda tx: tx.hub.totals())
+    assert totals == [NodeTotals(node_id="420102", codes_issued=20, scans=8, cross_region_scans=2)]
