@@ -15,16 +15,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
-from govcode.business.v1 import business_management_service_pb2_grpc as businessv1
-from govcode.code.v1 import code_application_service_pb2_grpc as applicationv1
-from govcode.code.v1 import code_base_service_pb2_grpc as basev1
-from govcode.federation.v1 import federation_service_pb2_grpc as federationv1
-from govcode.hub.v1 import hub_service_pb2_grpc as hubv1
-from govcode.operations.v1 import operations_service_pb2_grpc as operationsv1
-from govcode.routing.v1 import code_routing_service_pb2_grpc as routingv1
-from govcode.security.v1 import audit_service_pb2_grpc as securityv1
-from grpc_health.v1 import health_pb2_grpc
-
 from govcode_node.config import Config
 from govcode_node.crypto.attestor import BatchingAttestor
 from govcode_node.crypto.certificates import CertificateChecker
@@ -73,6 +63,7 @@ from govcode_node.rpc.services.federation import FederationServicer
 from govcode_node.rpc.services.health import HealthServicer
 from govcode_node.rpc.services.hub import HubServicer
 from govcode_node.rpc.services.operations import OperationsServicer
+from govcode_node.rpc.services.registration import Servicer, register
 from govcode_node.steps import Foundations, make_steps
 from govcode_node.storage.database import SqlDatabase, writer_name
 from govcode_node.system_clock import SystemClock
@@ -358,13 +349,13 @@ class App:
     async def _serve(self) -> None:
         self._loop("condition", self._status.check, every=10, limit=10)
         table = MethodTable()
-        self._register_services(table)
+        register(table, *self._servicers())
         health = NodeHealth(
             checks={_STORE: self.database.check, _SIGNING_KEY: self._keyring.check},
             needs=dict.fromkeys(table.services, (_STORE, _SIGNING_KEY)),
             clock=self._clock,
         )
-        health_pb2_grpc.add_HealthServicer_to_server(HealthServicer(health), table.as_server())
+        register(table, HealthServicer(health))
         if self._config.server.reflection:
             add_reflection(table, table.services)
         server = self._config.server
@@ -389,10 +380,10 @@ class App:
         self._stack.push_async_callback(stop)
         _log.info("serving", extra={"node": self.node.node_id, "address": self.address})
 
-    def _register_services(self, table: MethodTable) -> None:
-        """It puts the servicers of clause 7 into the table; where this node is not the hub, that service is absent."""
-        steps, node, server = self.steps, self.node, table.as_server()
-        applicationv1.add_CodeApplicationServiceServicer_to_server(
+    def _servicers(self) -> list[Servicer]:
+        """It makes the servicers of clause 7; where this node is not the hub, that service is absent."""
+        steps = self.steps
+        servicers: list[Servicer] = [
             CodeApplicationServicer(
                 accounts=steps.accounts,
                 presentation=steps.presentation,
@@ -400,9 +391,6 @@ class App:
                 records=steps.records,
                 feed=steps.feed,
             ),
-            server,
-        )
-        basev1.add_CodeBaseServiceServicer_to_server(
             CodeBaseServicer(
                 making=steps.making,
                 texts=steps.texts,
@@ -410,29 +398,22 @@ class App:
                 resolving=steps.resolving,
                 lifecycle=steps.lifecycle,
             ),
-            server,
-        )
-        routingv1.add_CodeRoutingServiceServicer_to_server(CodeRoutingServicer(routes=steps.routes), server)
-        federationv1.add_FederationServiceServicer_to_server(
+            CodeRoutingServicer(routes=steps.routes),
             FederationServicer(
-                node=node,
+                node=self.node,
                 code_schemes=(self._config.codes.scheme,),
                 trust=self.trust,
                 recognition=steps.recognition,
                 lists=steps.revocation_lists,
                 clock=self._clock,
             ),
-            server,
-        )
-        businessv1.add_BusinessManagementServiceServicer_to_server(
-            BusinessManagementServicer(registrations=steps.registry, clock=self._clock), server
-        )
-        securityv1.add_AuditServiceServicer_to_server(AuditServicer(reading=steps.audit), server)
-        operationsv1.add_OperationsServiceServicer_to_server(OperationsServicer(status=self._status), server)
+            BusinessManagementServicer(registrations=steps.registry, clock=self._clock),
+            AuditServicer(reading=steps.audit),
+            OperationsServicer(status=self._status),
+        ]
         if self._hub_registry is not None and self._hub_board is not None:
-            hubv1.add_HubServiceServicer_to_server(
-                HubServicer(registry=self._hub_registry, board=self._hub_board), server
-            )
+            servicers.append(HubServicer(registry=self._hub_registry, board=self._hub_board))
+        return servicers
 
     def _pipeline(self) -> Pipeline:
         server, limits = self._config.server, self._config.limits

@@ -9,7 +9,7 @@ can run under any edge (architecture 6).
 
 import inspect
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -42,10 +42,6 @@ class MethodTable:
 
     def add_generic_rpc_handlers(self, generic_rpc_handlers: Iterable[grpc.GenericRpcHandler]) -> None:
         """It takes nothing: what comes here comes by the other method too."""
-
-    def as_server(self) -> grpc.aio.Server:
-        """It gives itself to generated code, which asks for a server and needs no more than the two methods above."""
-        return cast("grpc.aio.Server", self)
 
     @property
     def handlers(self) -> Mapping[str, Handler]:
