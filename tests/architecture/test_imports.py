@@ -29,7 +29,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "sqlalchemy": STORE,
     "alembic": STORE,
     "psycopg": STORE,
-    "cattrs": (*STORE, "govcode_node.config_reading", "govcode_node.pki"),
+    "cattrs": (*STORE, *SCREENS, "govcode_node.config_reading", "govcode_node.pki"),
     "cryptography": KEYS,
     "gmssl": KEYS,
     "segno": ("govcode_node.symbols",),
