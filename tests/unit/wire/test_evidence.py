@@ -228,6 +228,13 @@ async def test_another_kind_of_statement_is_refused() -> None:
         await read_answer(evidence, Trust(TRUSTED))
 
 
+async def test_the_same_bytes_signed_as_another_message_are_refused() -> None:
+    payload = WireAttestor(Signer()).payload_of(answer())
+    signed = await Signer().attest(EvidencePurpose.RECOGNIZE_ANSWER, codec_of(ScanAnswer).payload_type, payload)
+    with pytest.raises(EvidenceRefusedError, match="does not carry"):
+        await read_answer(evidence_to_bytes(signed), Trust(TRUSTED))
+
+
 async def test_a_good_signature_of_another_node_is_refused() -> None:
     evidence = await signed_answer()
     with pytest.raises(EvidenceRefusedError):
@@ -488,11 +495,25 @@ async def test_a_registration_that_its_own_sign_key_does_not_prove_is_refused(
 
 async def test_a_point_under_anothers_key_id_is_refused() -> None:
     forged = replace(node_key(OTHER_KEY), key_id=id_of(NODE_KEY))
-    message = evidencev1.Evidence.FromString(
-        await signed_registration(registration(forged, node_key(OTHER_KEY, NodeKeyPurpose.ENCRYPT)))
+    payload = codec_of(NodeRegistration).encode(registration(forged, node_key(OTHER_KEY, NodeKeyPurpose.ENCRYPT)))
+    signed = rules.signed_bytes(
+        purpose=EvidencePurpose.NODE_REGISTRATION.value,
+        payload_type=codec_of(NodeRegistration).payload_type,
+        node_id=NODE,
+        key_id=id_of(NODE_KEY),
+        signed_time_ms=rules.milliseconds_of(NOW),
+        payload=payload,
+    )
+    evidence = Evidence(
+        payload=payload,
+        payload_type=codec_of(NodeRegistration).payload_type,
+        node_id=NODE,
+        key_id=id_of(NODE_KEY),
+        signed_time=NOW,
+        proof=Sm2Proof(OTHER_KEY.sign(signed)),
     )
     with pytest.raises(EvidenceRefusedError):
-        await reader_over(Trust(None)).read_registration(message.SerializeToString())
+        await reader_over(Trust(None)).read_registration(evidence_to_bytes(evidence))
 
 
 async def test_a_proved_registration_with_a_bad_field_names_the_field() -> None:

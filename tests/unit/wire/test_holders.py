@@ -112,9 +112,22 @@ def test_every_altered_bit_of_a_statement_is_refused(bit: int) -> None:
     assert asyncio.run(refusal(altered, act="OpenSessionStatement")) == "SIGNATURE"
 
 
-@pytest.mark.parametrize("length", [0, 4097, 100_000])
-async def test_a_statement_is_there_and_has_at_most_4096_bytes(length: int) -> None:
-    assert await refusal(proof_over(b"\x0a" * length), act="OpenSessionStatement") == "STATEMENT"
+@pytest.mark.parametrize(("size", "fine"), [(4096, True), (4097, False), (100_000, False)])
+async def test_a_statement_has_at_most_4096_bytes(size: int, fine: bool) -> None:
+    def of_length(length: int) -> statementv1.OpenSessionStatement:
+        return statementv1.OpenSessionStatement(identification_id="i" * length, biz_serial="S-1", signed_time=STAMP)
+
+    statement = of_length(size - of_length(size).ByteSize() + size).SerializeToString()
+    assert len(statement) == size
+    proof = proof_over(statement)
+    if fine:
+        assert (await VERIFIER.verify(proof, act="OpenSessionStatement", public_key=POINT)).biz_serial == "S-1"
+    else:
+        assert await refusal(proof, act="OpenSessionStatement") == "STATEMENT"
+
+
+async def test_an_empty_statement_is_refused() -> None:
+    assert await refusal(proof_over(b""), act="OpenSessionStatement") == "STATEMENT"
 
 
 @pytest.mark.parametrize("length", [0, 63, 65, 4096])
