@@ -11,6 +11,7 @@ from typing import Any
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.rpc import error_details_pb2, status_pb2
 from govcode.business.v1 import business_management_service_pb2, business_management_service_pb2_grpc
 from govcode.code.v1 import (
     code_application_service_pb2,
@@ -254,3 +255,49 @@ def call_of(channel: grpc.aio.Channel, method: str) -> Any:
 def request_of(method: str) -> Any:
     """An empty request of a method."""
     return message_factory.GetMessageClass(method_descriptors()[method].input_type)()
+
+
+def begin(
+    channel: grpc.aio.Channel, method: str, *, request: Any = None, timeout: float | None = 10, **options: Any
+) -> Any:
+    """It begins a call with one request, empty where none is given, and returns it."""
+    message = request_of(method) if request is None else request
+
+    async def requests() -> AsyncIterator[Any]:
+        yield message
+
+    many = method_descriptors()[method].client_streaming
+    return call_of(channel, method)(requests() if many else message, timeout=timeout, **options)
+
+
+async def attempt(channel: grpc.aio.Channel, method: str, **options: Any) -> grpc.aio.AioRpcError | None:
+    """It makes a call, up to the first answer of a stream, and returns the refusal, if there is one."""
+    call = begin(channel, method, **options)
+    try:
+        if not method_descriptors()[method].server_streaming:
+            await call
+        elif await call.read() is grpc.aio.EOF:
+            await call.code()
+    except grpc.aio.AioRpcError as refused:
+        return refused
+    finally:
+        call.cancel()
+    return None
+
+
+def details_of(refused: grpc.aio.AioRpcError) -> dict[str, Any]:
+    """The details of a refusal by the name of their message; texts are dropped."""
+    trailing = dict(refused.trailing_metadata() or ())
+    status = status_pb2.Status.FromString(trailing.get("grpc-status-details-bin", b""))
+    found = {}
+    for detail in status.details:
+        kind = getattr(error_details_pb2, detail.type_url.rsplit(".", 1)[1])
+        found[kind.__name__] = kind()
+        detail.Unpack(found[kind.__name__])
+    return found
+
+
+def reason_of(refused: grpc.aio.AioRpcError | None) -> str:
+    """The reason of a refusal; empty where it has none."""
+    info = details_of(refused).get("ErrorInfo") if refused else None
+    return info.reason if info else ""
