@@ -44,6 +44,7 @@ INTERNAL = {
     "KeystoreError": "the node does not start with it",
     "InvalidSignatureError": "judging turns it into an outcome or another error; elsewhere a fault",
     "InvalidMacError": "judging turns it into an outcome; elsewhere a fault",
+    "AuditChainBrokenError": "the command for the audit trail meets it, no caller",
     "SealBrokenError": "what the node stored was changed: a fault, and nothing for a caller to know",
 }
 """Errors of the domain that are a fault of this node where they reach a caller, and why."""

@@ -1,9 +1,16 @@
 """The audit trail: one chain of hashes for each writer, so that a deleted, changed or moved record shows (7.5-06)."""
 
-from collections.abc import Mapping
+import hmac
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+from govcode_node.domain.errors import FactsError
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND: Final = timedelta(milliseconds=1)
 
 
 class AuditAction(StrEnum):
@@ -84,12 +91,15 @@ class AuditRecord:
 
 
 def chain_input(entry: AuditEntry, *, writer_id: str, seq: int, previous_hash: bytes) -> bytes:
-    """It gives the bytes whose SM3 is the record's hash: each field with its length, so that none flows into another."""
+    """It gives the bytes whose SM3 is the record's hash: each field with its length, so that none flows into another.
+
+    The time counts in whole milliseconds, cut off as the store cuts it off: the hash must be the same after reading.
+    """
     parts = [
         previous_hash,
         writer_id.encode(),
         seq.to_bytes(8, "big"),
-        round(entry.happened_at.timestamp() * 1000).to_bytes(8, "big"),
+        ((entry.happened_at - _EPOCH) // _MILLISECOND).to_bytes(8, "big"),
         entry.actor_class.encode(),
         entry.actor.encode(),
         entry.action.value.encode(),
@@ -102,3 +112,46 @@ def chain_input(entry: AuditEntry, *, writer_id: str, seq: int, previous_hash: b
         parts.append(key.encode())
         parts.append(entry.details[key].encode())
     return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+
+
+@dataclass(eq=False)
+class AuditChainBrokenError(FactsError):
+    """A chain does not hold.
+
+    Attributes:
+        writer_id: Whose chain.
+        seq: The first place at which it does not hold.
+        why: `MISSING` (a record is gone, doubled or out of its place) or `CHANGED` (it is not what was written).
+    """
+
+    writer_id: str
+    seq: int
+    why: str
+    says = "the audit chain of {writer_id} does not hold at {seq}: {why}"
+
+
+def verify_chain(
+    records: Iterable[AuditRecord], *, sm3: Callable[[bytes], bytes], after: tuple[int, bytes] = (0, bytes(32))
+) -> tuple[int, bytes]:
+    """It follows one writer's chain and returns where it ends: the last number and hash, to go on from (7.5-06).
+
+    That nothing is missing at the end shows only against a signed checkpoint of number and hash.
+
+    Args:
+        records: Records of one writer in the order of their numbers.
+        sm3: The hash.
+        after: Number and hash of the record before the first one.
+
+    Raises:
+        AuditChainBrokenError: A record is missing, out of place or changed.
+    """
+    seq, previous = after
+    for record in records:
+        seq += 1
+        if record.seq != seq or not hmac.compare_digest(record.previous_hash, previous):
+            raise AuditChainBrokenError(record.writer_id, seq, "MISSING")
+        content = chain_input(record.entry, writer_id=record.writer_id, seq=seq, previous_hash=previous)
+        previous = sm3(content)
+        if not hmac.compare_digest(record.hash, previous):
+            raise AuditChainBrokenError(record.writer_id, seq, "CHANGED")
+    return seq, previous
