@@ -67,6 +67,9 @@ from govcode_node.rpc.services.registration import Servicer, register
 from govcode_node.steps import Foundations, make_steps
 from govcode_node.storage.database import SqlDatabase, writer_name
 from govcode_node.system_clock import SystemClock
+from govcode_node.telemetry.calls import CallWatch
+from govcode_node.telemetry.scraping import MetricsServer
+from govcode_node.telemetry.setup import TelemetrySettings, setup_telemetry
 from govcode_node.usecases.callers import RegisteredCallers
 from govcode_node.usecases.hub_board import HubBoard
 from govcode_node.usecases.hub_registry import HubRegistry
@@ -89,6 +92,7 @@ class App:
         database: Its store.
         loops: Its background loops.
         trust: The trust bundle that it holds.
+        metrics_port: Where metrics are read; None where they are off.
     """
 
     def __init__(self, config: Config, clock: Clock) -> None:
@@ -99,6 +103,8 @@ class App:
         self.loops = LoopBoard(clock)
         self.address = _address_of(config)
         self.trust = HeldTrust(clock)
+        self.metrics_port: int | None = None
+        self._policy = Policy.load()
 
     @classmethod
     async def start(cls, config: Config, *, clock: Clock | None = None) -> Self:
@@ -346,6 +352,34 @@ class App:
         interval = self._config.reporting.interval.total_seconds()
         self._loop("status reports", reporter.step, every=interval, limit=10, jitter=0.2)
 
+    def _start_telemetry(self, table: MethodTable) -> CallWatch:
+        """It starts what the configuration wants; nothing leaves the node, and nothing listens, unless it says so."""
+        wanted = self._config.telemetry
+        telemetry = setup_telemetry(
+            TelemetrySettings(
+                node_id=self.node.node_id,
+                version=self.node.software_version,
+                otlp_endpoint=str(wanted.otlp_endpoint) if wanted.otlp_endpoint is not None else None,
+                trace_ratio=wanted.trace_ratio,
+                metrics=wanted.metrics,
+                methods=self._policy.methods,
+            )
+        )
+        self._stack.push_async_callback(asyncio.to_thread, telemetry.shutdown)
+        telemetry.metrics.watch_peers(lambda: {peer.node_id: peer.available for peer in self._peers.conditions()})
+        telemetry.metrics.watch_loops(self.loops.ages)
+        telemetry.metrics.watch_trust_bundle_age(self._bundle_age)
+        if wanted.metrics:
+            listen = wanted.metrics_listen
+            server = MetricsServer(listen.host, listen.port, scrape=telemetry.scrape)
+            self._stack.callback(server.close)
+            self.metrics_port = server.port
+        return CallWatch(telemetry.observer, listeners=[self._status.observe], streaming_methods=table.streaming)
+
+    def _bundle_age(self) -> float | None:
+        age = self.trust.age()
+        return None if age is None else age.total_seconds()
+
     async def _serve(self) -> None:
         self._loop("condition", self._status.check, every=10, limit=10)
         table = MethodTable()
@@ -367,7 +401,7 @@ class App:
                 max_message_bytes=server.max_batch_bytes,
             ),
             table=table,
-            pipeline=self._pipeline(),
+            pipeline=self._pipeline(table),
             health=health,
         )
         await edge.start()
@@ -415,7 +449,7 @@ class App:
             servicers.append(HubServicer(registry=self._hub_registry, board=self._hub_board))
         return servicers
 
-    def _pipeline(self) -> Pipeline:
+    def _pipeline(self, table: MethodTable) -> Pipeline:
         server, limits = self._config.server, self._config.limits
         certificates = CertificateChecker(
             server.federation_ca.read_bytes(),
@@ -442,11 +476,12 @@ class App:
         return Pipeline(
             node_id=self.node.node_id,
             identification=Identification(certificates=certificates, callers=callers),
-            policy=Policy.load(),
+            policy=self._policy,
             limits=CallerLimits(rates, monotonic=self._clock.monotonic),
             slots=StreamSlots(),
             refusals=RefusalLog(record, clock=self._clock),
             clock=self._clock,
+            telemetry=self._start_telemetry(table),
             deadlines=DeadlineRules(default=server.default_deadline),
             sizes=MessageSizes(usual=server.max_message_bytes),
         )

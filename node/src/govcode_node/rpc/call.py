@@ -4,7 +4,7 @@ import re
 import secrets
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, NoReturn, Protocol
 
 import grpc
@@ -89,6 +89,10 @@ class RequestMetadata:
     protocol: str
     traceparent: str
     trace_id: str
+
+    def continued_at(self, traceparent: str) -> "RequestMetadata":
+        """It gives the same metadata at another place of the trace."""
+        return self if traceparent == self.traceparent else replace(self, traceparent=traceparent)
 
     def onward(self) -> dict[str, str]:
         """It gives what travels on to the next node."""

@@ -49,6 +49,13 @@ class MethodTable:
         return self._handlers
 
     @property
+    def streaming(self) -> frozenset[str]:
+        """Full names of the methods with a stream of requests or answers, whose length says nothing."""
+        return frozenset(
+            name for name, handler in self._handlers.items() if handler.request_streaming or handler.response_streaming
+        )
+
+    @property
     def services(self) -> tuple[str, ...]:
         """Names of the services, in the order in which they came."""
         return tuple(self._services)

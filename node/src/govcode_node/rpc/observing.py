@@ -1,5 +1,6 @@
 """The outermost layer of the way in, as a seam: who measures and traces calls plugs in here."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from govcode_node.rpc.call import RequestMetadata
@@ -7,6 +8,11 @@ from govcode_node.rpc.call import RequestMetadata
 
 class EndCall(Protocol):
     """It is told how a call ended."""
+
+    @property
+    def traceparent(self) -> str:
+        """Place of this call in its trace, by which the next node goes on."""
+        ...
 
     def __call__(self, *, code: str, reason: str, caller: str) -> None:
         """It takes the name of the status code, the reason of a refusal, and the caller's label."""
@@ -24,9 +30,13 @@ class NoTelemetry:
     """It measures nothing."""
 
     def begin(self, method: str, metadata: RequestMetadata) -> EndCall:
-        """It returns an end that does nothing."""
-        return _end_silently
+        """It returns an end that does nothing; the caller's place in the trace goes on unchanged."""
+        return _SilentEnd(metadata.traceparent)
 
 
-def _end_silently(*, code: str, reason: str, caller: str) -> None:
-    pass
+@dataclass(frozen=True, slots=True)
+class _SilentEnd:
+    traceparent: str
+
+    def __call__(self, *, code: str, reason: str, caller: str) -> None:
+        pass

@@ -282,7 +282,8 @@ class Pipeline:
             (NODE_ID, self._node_id),
             (SERVER_TIME, self._clock.now().isoformat(timespec="milliseconds")),
         )
-        return _Arrival(method, metadata, answer, self._telemetry.begin(method, metadata))
+        end = self._telemetry.begin(method, metadata)
+        return _Arrival(method, metadata.continued_at(end.traceparent), answer, end)
 
     async def _admit(
         self, arrival: _Arrival, context: RpcContext, *, digest: bytes, streams: bool = False
@@ -332,6 +333,8 @@ class Pipeline:
             raise error
         metadata = arrival.metadata
         status = status_of(error, request_id=metadata.request_id, accept_language=metadata.accept_language)
+        # Before anything is waited for: a caller that goes away now has still been refused.
+        arrival.end(code=status.code.name, reason=status.reason, caller=arrival.label)
         if status.reason == INTERNAL_FAULT:
             _log_fault(error, arrival)
         elif status.reason in ACCESS_REASONS and not isinstance(error, PeerRefusedError):
@@ -343,7 +346,6 @@ class Pipeline:
                 why=status.message,
                 trace_id=metadata.trace_id,
             )
-        arrival.end(code=status.code.name, reason=status.reason, caller=arrival.label)
         await context.abort(status.code, status.message, (*arrival.answer, (STATUS_DETAILS, status.details)))
 
 
