@@ -1,6 +1,10 @@
 """Running a node: `govcode serve`, `check-config`, `migrate`."""
 
 import asyncio
+import os
+import signal
+import sys
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,13 +32,16 @@ config_option = click.option(
     type=click.Path(path_type=Path, dir_okay=False),
     help="Write the bound address here once the node serves; useful where the port is 0.",
 )
+@click.option("--stop-at-eof", is_flag=True, help="Stop when standard input ends too; for programs that start nodes.")
 @explained
-def serve(config_path: Path, ready_file: Path | None) -> None:
+def serve(config_path: Path, ready_file: Path | None, stop_at_eof: bool) -> None:
     """Run the node until SIGTERM or SIGINT; calls under way are finished first.
 
     When it serves it prints one line of JSON: {"event": "serving", "address": "127.0.0.1:7443"}.
     """
     config = _sound_config(config_path)
+    if stop_at_eof:
+        threading.Thread(target=_stop_at_eof, name="stop-at-eof", daemon=True).start()
     from govcode_node import app
 
     asyncio.run(app.serve(config, ready_file=ready_file))
@@ -78,6 +85,13 @@ def migrate(config_path: Path) -> None:
     config = load_config(config_path)
     version = migrate_schema(config.storage.url.text)
     click.echo(f"schema {version}: {config.storage.url}")
+
+
+def _stop_at_eof() -> None:
+    """It waits for the end of standard input, which comes also when the program at its other end is killed."""
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _sound_config(path: Path) -> "Config":

@@ -1,0 +1,131 @@
+"""`make demo` and `make run`: a federation that plays its steps, or one that stays up."""
+
+import json
+import os
+import signal
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from govcode_node.commands.screen import explained
+from govcode_node.demo.plan import CHECKOUT, DEMO_DATA, HUB, PlannedNode, load_federation_plan
+
+if TYPE_CHECKING:
+    from govcode_node.demo.federation import Federation
+    from govcode_node.demo.player import Played
+
+_RUN_FOLDER = CHECKOUT / ".run" / "demo"
+
+
+@click.group()
+def demo() -> None:
+    """A hub and three nodes on this machine (演示)."""
+
+
+@demo.command()
+@click.option(
+    "--steps",
+    "steps_file",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    default=DEMO_DATA / "steps.toml",
+    help="The steps to play.",
+)
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=_RUN_FOLDER, help="Where the run's files go."
+)
+@click.option("--keep", is_flag=True, help="Keep certificates, databases and logs afterwards.")
+@explained
+def play(steps_file: Path, folder: Path, keep: bool) -> None:
+    """Start the federation, play the steps, stop everything; exit code 0 if all came out as expected."""
+    from govcode_node.demo.federation import Federation
+    from govcode_node.demo.player import Player
+    from govcode_node.demo.screen import Screen
+    from govcode_node.demo.seeding import seed
+    from govcode_node.demo.steps import load_steps
+
+    steps = load_steps(steps_file)
+    _prepare_process()
+    screen = Screen()
+    began = time.monotonic()
+    played: list[Played] = []
+    folder.mkdir(parents=True, exist_ok=True)
+    federation = Federation.make(load_federation_plan(), under=folder, name="run", say=screen.progress)
+    try:
+        with federation:
+            federation.set_up()
+            screen.progress("each node's business operator registers scenes, organisations, applications, scanners")
+            seed(federation)
+            player = Player(federation)
+            screen.progress(f"{player.open_accounts(steps)} synthetic people and companies open accounts")
+            screen.ready(federation, time.monotonic() - began)
+            for step in steps:
+                played.append(player.play(step))
+                screen.show(played[-1])
+            screen.progress("stopping everything")
+    finally:
+        summary = folder / "summary.json"
+        summary.write_text(
+            json.dumps([one.summary() for one in played], ensure_ascii=False, indent=2) + "\n", encoding="utf-8"
+        )
+    good = len(played) == len(steps) and all(one.ok for one in played)
+    if good and not keep:
+        federation.remove()
+    else:
+        screen.line(f"files and logs of this run: {federation.folder}")
+    screen.end(played, summary, time.monotonic() - began)
+    raise SystemExit(0 if good else 1)
+
+
+@demo.command()
+@click.option(
+    "--folder", type=click.Path(path_type=Path, file_okay=False), default=_RUN_FOLDER, help="Where the run's files go."
+)
+@explained
+def run(folder: Path) -> None:
+    """Start the same federation and keep it up until Ctrl-C; prints commands to paste."""
+    from govcode_node.demo.federation import Federation
+    from govcode_node.demo.screen import Screen
+    from govcode_node.demo.seeding import seed
+
+    _prepare_process()
+    screen = Screen()
+    federation = Federation.make(load_federation_plan(), under=folder, name="up", say=screen.progress)
+    ended = threading.Event()
+    try:
+        with federation:
+            federation.set_up()
+            screen.progress("each node's business operator registers scenes, organisations, applications, scanners")
+            seed(federation)
+            profiles = {node.node_id: _write_profiles(federation, node) for node in federation.plan.node}
+            screen.manual(federation, profiles)
+            while not ended.wait(1.0):
+                pass
+    except KeyboardInterrupt:
+        screen.line("stopped")
+    finally:
+        federation.remove()
+
+
+def _write_profiles(federation: "Federation", node: PlannedNode) -> Path:
+    """It writes a profile for each caller of a node and returns their folder."""
+    folder = federation.folder / "profiles" / node.en.split()[-1].lower()
+    callers = ["business", "security", "audit"]
+    if node.node_id != HUB:
+        callers += ["holder-app", "counter-app", "clinic-app"]
+    for caller in callers:
+        federation.profile(caller, node.node_id).write(folder / f"{caller.removesuffix('-app')}.toml")
+    return folder
+
+
+def _prepare_process() -> None:
+    """It makes SIGTERM end the play as Ctrl-C does, nodes included, and names the processes' common room."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    signal.signal(signal.SIGTERM, interrupt)
+    # The nodes read no configuration from the environment; a caller's profile there would mislead the commands below.
+    os.environ.pop("GOVCODE_PROFILE", None)
