@@ -26,6 +26,7 @@ from govcode_node.usecases.directory import HomeDirectory
 from govcode_node.usecases.event_feed import EventBell, EventFeed
 from govcode_node.usecases.issuing import CodeIssuer
 from govcode_node.usecases.judgement import CodeJudge
+from govcode_node.usecases.live_codes import LiveCodes
 from govcode_node.usecases.making import Making
 from govcode_node.usecases.presentation import Presentation
 from govcode_node.usecases.recognition import Recognition
@@ -109,6 +110,7 @@ def make_steps(base: Foundations) -> Steps:
     fields_codec = WireFieldsCodec()
     verifier = WireHolderVerifier(verify=keys.verify_with_public)
     issuer = CodeIssuer(node=base.node, rules=base.rules, codecs=codecs, sealer=keys, random_bytes=keys.random_bytes)
+    lives = LiveCodes(rules=base.rules, keys=keys)
     judge = CodeJudge(node=base.node, rules=base.rules, sealer=keys)
     remote = RemoteJudge(
         node=base.node,
@@ -138,13 +140,14 @@ def make_steps(base: Foundations) -> Steps:
         presentation=Presentation(
             database=database,
             issuer=issuer,
-            rules=base.rules,
-            keys=keys,
+            lives=lives,
             acts=acts,
             clock=clock,
             subject_limit=base.subject_limit,
         ),
-        making=Making(database=database, issuer=issuer, verifier=verifier, keys=keys, acts=acts, clock=clock),
+        making=Making(
+            database=database, issuer=issuer, lives=lives, verifier=verifier, keys=keys, acts=acts, clock=clock
+        ),
         lifecycle=CodeLifecycle(database=database, issuer=issuer, keys=keys, acts=acts, bell=bell, clock=clock),
         texts=CodeTexts(codecs=codecs, drawer=SegnoDrawer()),
         scanning=Scanning(

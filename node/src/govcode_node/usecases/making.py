@@ -23,6 +23,7 @@ from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
 from govcode_node.usecases.holder_acts import check_statement
 from govcode_node.usecases.issuing import CodeIssuer, SealedContent, SignatureNeededError
+from govcode_node.usecases.live_codes import LiveCodes
 from govcode_node.usecases.sessions import check_active, holder_of
 from govcode_node.usecases.trail import record
 
@@ -84,6 +85,7 @@ class Making:
         *,
         database: Database,
         issuer: CodeIssuer,
+        lives: LiveCodes,
         verifier: HolderVerifier,
         keys: DataKeys,
         acts: ActMemory,
@@ -92,6 +94,7 @@ class Making:
         """It works over the node's store and keys."""
         self._database = database
         self._issuer = issuer
+        self._lives = lives
         self._verifier = verifier
         self._keys = keys
         self._acts = acts
@@ -224,7 +227,9 @@ class Making:
         sealed = signed if signed is not None else self._issuer.seal_now(plan, now=now)
         if not tx.tickets.redeem(ticket.ticket_hash, at=now):
             raise TicketUsedError
+        live = self._lives.newest(tx, plan)
         issued = self._issuer.issue(tx, plan, sealed, app_id=call.caller.name)
+        self._lives.replace(tx, plan, issued, before=live, now=now)
         record(
             tx,
             call,

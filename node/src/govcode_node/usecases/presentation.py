@@ -6,16 +6,13 @@ from datetime import datetime
 from govcode_node.domain.accounts import Account, AccountId, RelationNotProvenError
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
-from govcode_node.domain.codes import CodeState
-from govcode_node.domain.digests import sm3
-from govcode_node.domain.home_rules import IssueRules
-from govcode_node.domain.issued_codes import CodeWish, IssuedCode, LiveCode
+from govcode_node.domain.issued_codes import CodeWish, IssuedCode
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.limits import RateLimit
-from govcode_node.ports.security import DataKeys
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
-from govcode_node.usecases.issuing import CodeIssuer, CodePlan, SealedContent, SignatureNeededError
+from govcode_node.usecases.issuing import CodeIssuer, SealedContent, SignatureNeededError
+from govcode_node.usecases.live_codes import LiveCodes
 from govcode_node.usecases.sessions import Holder, check_active, holder_of, token_hash_of
 from govcode_node.usecases.trail import record
 
@@ -53,8 +50,7 @@ class Presentation:
         *,
         database: Database,
         issuer: CodeIssuer,
-        rules: IssueRules,
-        keys: DataKeys,
+        lives: LiveCodes,
         acts: ActMemory,
         clock: Clock,
         subject_limit: RateLimit,
@@ -62,8 +58,7 @@ class Presentation:
         """It works over the node's store and keys."""
         self._database = database
         self._issuer = issuer
-        self._rules = rules
-        self._keys = keys
+        self._lives = lives
         self._acts = acts
         self._clock = clock
         self._subject_limit = subject_limit
@@ -112,17 +107,15 @@ class Presentation:
             wish=command.wish,
             now=now,
         )
-        live = tx.codes.live(subject.account_id, presenter=plan.presenter, terminal_type=plan.terminal_type)
+        live = self._lives.newest(tx, plan)
         if live is not None:
-            again = self._again(tx, plan, live, now)
+            again = self._lives.again(tx, plan, live, now=now)
             if again is not None:
                 return Presented(issued=again, reused=True)
         # A signature made for an earlier look at the plan still fits, since it seals whatever the first look planned.
         sealed = signed if signed is not None else self._issuer.seal_now(plan, now=now)
         issued = self._issuer.issue(tx, plan, sealed, app_id=call.caller.name)
-        if live is not None:
-            tx.codes.supersede(live.code_id, at=now + self._rules.grace)
-        self._remember_live(tx, plan, issued, now)
+        self._lives.replace(tx, plan, issued, before=live, now=now)
         record(
             tx,
             call,
@@ -142,35 +135,3 @@ class Presentation:
             raise RelationNotProvenError(on_behalf_of)
         check_active(dependant)
         return dependant
-
-    def _again(self, tx: Transaction, plan: CodePlan, live: LiveCode, now: datetime) -> IssuedCode | None:
-        """It returns the live code if it may be shown again: the same wish, before its refresh time, and unscanned."""
-        if live.shape != _shape_of(plan) or now >= live.refresh_at:
-            return None
-        code = tx.codes.get(live.code_id)
-        if code is None or code.state is not CodeState.ISSUED or tx.codes.consumed_by(live.code_id):
-            return None
-        text = self._keys.open_record(live.sealed_text, bytes(live.code_id)).decode()
-        return IssuedCode(code=code, code_text=text, refresh_after=live.refresh_at - now)
-
-    def _remember_live(self, tx: Transaction, plan: CodePlan, issued: IssuedCode, now: datetime) -> None:
-        if issued.refresh_after is None or issued.code.expires_at is None:
-            return
-        tx.codes.put_live(
-            LiveCode(
-                account_id=plan.account.account_id,
-                presenter=plan.presenter,
-                terminal_type=plan.terminal_type,
-                code_id=issued.code.code_id,
-                shape=_shape_of(plan),
-                refresh_at=now + issued.refresh_after,
-                expires_at=issued.code.expires_at,
-                sealed_text=self._keys.seal_record(issued.code_text.encode(), bytes(issued.code.code_id)),
-            )
-        )
-
-
-def _shape_of(plan: CodePlan) -> bytes:
-    """It condenses what was asked for; only a like request gets a live code again."""
-    parts = (plan.scene_no, plan.one_time, plan.profile.value, plan.carrier.value, plan.validity.total_seconds())
-    return sm3(repr(parts).encode())[:16]
