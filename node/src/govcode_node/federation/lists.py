@@ -182,7 +182,9 @@ class ListFetcher:
         self._shelf.forget_others(present)
         for gone in self._tried_at.keys() - present:
             del self._tried_at[gone]
-        due = [node for node in bundle.nodes if self._is_due(node)]
+        # A node that is home to no region, as the hub usually is, has no codes to revoke.
+        homes = {route.node_id for route in bundle.routes}
+        due = [node for node in bundle.nodes if node.node_id in homes and self._is_due(node)]
         # By the last try and not by age alone: some hundred dead nodes must not keep the others from their turn.
         due.sort(key=lambda node: (self._tried_at.get(node.node_id, 0.0), self._time_held(node), node.node_id))
         end = self._clock.monotonic() + _ROUND

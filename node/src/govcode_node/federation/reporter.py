@@ -105,6 +105,7 @@ class Reporter:
         self._newer_bundle = newer_bundle
         self._longest_gap = longest_gap
         self._next: datetime | None = None
+        self._kept: datetime | None = None
         self._stream: ReportStream | None = None
         self._reading: asyncio.Task[None] | None = None
         self._unacknowledged: deque[tuple[int, datetime | None]] = deque()
@@ -119,6 +120,7 @@ class Reporter:
         """
         try:
             stream = await self._open()
+            await self._keep_position()
             self._check_patience()
             self._await_word(await stream.send(self._status.status()), None)
             await self._send_minutes(stream)
@@ -144,7 +146,7 @@ class Reporter:
 
     async def _open(self) -> ReportStream:
         if self._next is None:
-            self._next = await self._position.read(now=self._clock.now())
+            self._next = self._kept = await self._position.read(now=self._clock.now())
         if self._reading is not None and self._reading.done():
             error = self._reading.exception()
             await self.close()
@@ -193,22 +195,26 @@ class Reporter:
         """It takes the hub's words until the stream ends."""
         while True:
             word = await stream.acknowledgement()
-            await self._acknowledged(word.acknowledged_seq)
+            self._acknowledged(word.acknowledged_seq)
             if self._newer_bundle is not None:
                 try:
                     await self._newer_bundle(word.bundle_version)
                 except GovcodeError as error:
                     log.info("newer bundle not fetched", extra={"why": str(error)})
 
-    async def _acknowledged(self, seq: int) -> None:
-        newest: datetime | None = None
+    def _acknowledged(self, seq: int) -> None:
         while self._unacknowledged and self._unacknowledged[0][0] <= seq:
             _, minute = self._unacknowledged.popleft()
-            newest = minute or newest
+            if minute is not None:
+                self._next = minute + _MINUTE
         self._waiting_since = self._clock.monotonic() if self._unacknowledged else None
-        if newest is not None:
-            self._next = newest + _MINUTE
-            await self._position.write(self._next)
+
+    async def _keep_position(self) -> None:
+        """It writes the position where the hub has acknowledged something since it was written last."""
+        if self._next is not None and self._next != self._kept:
+            kept = self._next
+            await self._position.write(kept)
+            self._kept = kept
 
 
 def _minute_of(moment: datetime) -> datetime:
