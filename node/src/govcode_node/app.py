@@ -242,7 +242,7 @@ class App:
         fetcher = ListFetcher(
             own_id=self.node.node_id, held=self.trust, shelf=shelf, peers=self._peers, clock=self._clock
         )
-        self._loop("revocation lists", fetcher.fetch_due, every=20, limit=60)
+        lists = self._loop("revocation lists", fetcher.fetch_due, every=20, limit=60)
         self._hub_registry: HubRegistry | None = None
         self._hub_board: HubBoard | None = None
         source: LocalHub | HubClient | None = None
@@ -267,6 +267,8 @@ class App:
             bundle_file=self._config.trust.bundle_file,
             clock=self._clock,
         )
+        # A new node's list must be here before that node is away; the pause lets it take up the same bundle first.
+        exchange.on_change(lambda _: asyncio.get_running_loop().call_later(2.0, lists.wake))
         await exchange.load()
         self._stack.push_async_callback(exchange.close)
         self._status = self._watch_condition(exchange)
@@ -494,8 +496,8 @@ class App:
         every: float,
         limit: float,
         jitter: float = 0.0,
-    ) -> None:
-        self.loops.add(BackgroundLoop(name, step, interval=every, timeout=limit, clock=self._clock, jitter=jitter))
+    ) -> BackgroundLoop:
+        return self.loops.add(BackgroundLoop(name, step, interval=every, timeout=limit, clock=self._clock, jitter=jitter))
 
 
 def _own_call_of(node: NodeProfile) -> Call:
