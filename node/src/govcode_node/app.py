@@ -267,8 +267,12 @@ class App:
             bundle_file=self._config.trust.bundle_file,
             clock=self._clock,
         )
-        # A new node's list must be here before that node is away; the pause lets it take up the same bundle first.
-        exchange.on_change(lambda _: asyncio.get_running_loop().call_later(2.0, lists.wake))
+
+        def fetch_lists_soon(_: object) -> None:
+            # A new node's list must be here before that node is away; the pause lets it take up the same bundle first.
+            asyncio.get_running_loop().call_later(2.0, lists.wake)
+
+        exchange.on_change(fetch_lists_soon)
         await exchange.load()
         self._stack.push_async_callback(exchange.close)
         self._status = self._watch_condition(exchange)

@@ -155,7 +155,8 @@ def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*row)
-    Console().print(table)
+    # Without a terminal there is no width to keep to; 80 columns would break the words.
+    Console(width=None if sys.stdout.isatty() else 140).print(table)
 
 
 def local_time(stamp: Any) -> str:

@@ -210,6 +210,10 @@ class Federation:
             f"people_file = {_toml(PEOPLE_FILE)}",
             "[telemetry]",
             "metrics = false",
+            # A reader of the demo shall not wait for what an operator of a real node can.
+            "[reporting]",
+            'interval = "1s"',
+            'summary_interval = "10s"',
         ]
         if node.is_hub:
             return [*lines, "[hub]", "enabled = true"]
