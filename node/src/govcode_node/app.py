@@ -501,7 +501,9 @@ class App:
         limit: float,
         jitter: float = 0.0,
     ) -> BackgroundLoop:
-        return self.loops.add(BackgroundLoop(name, step, interval=every, timeout=limit, clock=self._clock, jitter=jitter))
+        return self.loops.add(
+            BackgroundLoop(name, step, interval=every, timeout=limit, clock=self._clock, jitter=jitter)
+        )
 
 
 def _own_call_of(node: NodeProfile) -> Call:

@@ -60,6 +60,8 @@ def play(steps_file: Path, folder: Path, keep: bool) -> None:
             seed(federation)
             player = Player(federation)
             screen.progress(f"{player.open_accounts(steps)} synthetic people and companies open accounts")
+            screen.progress("the nodes fetch each other's revocation lists")
+            federation.wait_for_lists()
             screen.ready(federation, time.monotonic() - began)
             for step in steps:
                 played.append(player.play(step))

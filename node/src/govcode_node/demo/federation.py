@@ -92,6 +92,25 @@ class Federation:
             self._processes[node.node_id].wait_ready()
         self._admit()
 
+    def wait_for_lists(self) -> None:
+        """It waits until every node holds the others' revocation lists, without which no offline answer is given.
+
+        Nodes fetch them by themselves soon after they have the trust bundle; no call tells, so their folders do.
+
+        Raises:
+            FederationError: They do not come in time.
+        """
+        deadline = time.monotonic() + ADMISSION_LIMIT
+        members = [node.node_id for node in self.plan.members]
+        for holder in members:
+            folder = self._directory(holder) / "revocation-lists"
+            wanted = [folder / f"{other}.revocations" for other in members if other != holder]
+            self._wait(
+                lambda files=wanted: all(file.exists() for file in files),  # type: ignore[misc]
+                deadline,
+                f"{holder} has no revocation lists of the others",
+            )
+
     def start(self, node_id: str) -> str:
         """It starts one node, at its former address where it had one, and returns the address.
 
