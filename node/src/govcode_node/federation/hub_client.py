@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Final
 
 from govcode.common.v1 import evidence_pb2
@@ -10,13 +10,13 @@ from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode.hub.v1 import hub_service_pb2_grpc as hubv1_grpc
 from grpc import aio
 
+from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.nodes import NodeState, NodeStatus
 from govcode_node.domain.recognition import HomeNodeUnreachableError
 from govcode_node.domain.regions import HUB_REGION
 from govcode_node.federation.channels import ChannelIdentity, Dialer
 from govcode_node.federation.hub_link import Acknowledgement, ReportStream
 from govcode_node.federation.peer import Peer, PeerSettings
-from govcode_node.federation.refusals import understand
 from govcode_node.ports.clock import Clock
 from govcode_node.wire.status import node_status_to_proto
 from govcode_node.wire.trust import NODE_STATES
@@ -83,14 +83,14 @@ class HubClient:
         Raises:
             GovcodeError: The hub refuses, does not answer, or ends the stream.
         """
-        call = hubv1_grpc.HubServiceStub(self._channel()).WatchTrustBundle(
-            hubv1.WatchTrustBundleRequest(base_version=base_version)
-        )
+        address, channel = self._hub.line()
+        request = hubv1.WatchTrustBundleRequest(base_version=base_version)
+        call = hubv1_grpc.HubServiceStub(channel).WatchTrustBundle(request)
         try:
             async for response in call:
                 yield response.bundle.SerializeToString() if response.HasField("bundle") else None
         except aio.AioRpcError as error:
-            raise understand(error, HUB_ID).error from error
+            raise self._hub.explain(error, address) from error
         finally:
             call.cancel()
         raise HomeNodeUnreachableError(HUB_ID)
@@ -101,25 +101,25 @@ class HubClient:
         Raises:
             HomeNodeUnreachableError: The configuration names no hub.
         """
-        return _GrpcReportStream(hubv1_grpc.HubServiceStub(self._channel()).ReportNodeStatus())
+        address, channel = self._hub.line()
+        call = hubv1_grpc.HubServiceStub(channel).ReportNodeStatus()
+        return _GrpcReportStream(call, explain=lambda error: self._hub.explain(error, address))
 
     async def close(self) -> None:
         """It lets all connections drain and waits for that."""
         self._hub.close()
         await self._dialer.close()
 
-    def _channel(self) -> aio.Channel:
-        channel = self._hub.channel()
-        if channel is None:
-            raise HomeNodeUnreachableError(HUB_ID)
-        return channel
-
 
 class _GrpcReportStream:
     def __init__(
-        self, call: aio.StreamStreamCall[hubv1.ReportNodeStatusRequest, hubv1.ReportNodeStatusResponse]
+        self,
+        call: aio.StreamStreamCall[hubv1.ReportNodeStatusRequest, hubv1.ReportNodeStatusResponse],
+        *,
+        explain: Callable[[aio.AioRpcError], GovcodeError],
     ) -> None:
         self._call = call
+        self._explain = explain
         self._seq = 0
 
     async def send(self, report: NodeStatus | bytes) -> int:
@@ -132,7 +132,7 @@ class _GrpcReportStream:
         try:
             await self._call.write(request)
         except aio.AioRpcError as error:
-            raise understand(error, HUB_ID).error from error
+            raise self._explain(error) from error
         except asyncio.InvalidStateError:
             # grpcio's word for a call that has ended; its reason is told to whoever reads.
             raise HomeNodeUnreachableError(HUB_ID) from None
@@ -142,7 +142,7 @@ class _GrpcReportStream:
         try:
             response = await self._call.read()
         except aio.AioRpcError as error:
-            raise understand(error, HUB_ID).error from error
+            raise self._explain(error) from error
         if not isinstance(response, hubv1.ReportNodeStatusResponse):
             raise HomeNodeUnreachableError(HUB_ID)
         return Acknowledgement(response.acknowledged_seq, response.bundle_version)

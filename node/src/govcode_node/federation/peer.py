@@ -101,11 +101,22 @@ class Peer:
         """It follows the addresses of the bundle."""
         self._endpoints.replace(addresses)
 
-    def channel(self) -> aio.Channel | None:
-        """It gives a channel to the best endpoint for a long stream, which has no breaker; None without endpoints."""
-        addresses = self._endpoints.ordered()
+    def line(self) -> tuple[str, aio.Channel]:
+        """It gives address and channel of the best endpoint, for a long stream, which has no breaker.
+
+        Raises:
+            HomeNodeUnreachableError: The peer has no endpoint.
+        """
         self._called_at = self._clock.monotonic()
-        return self._endpoints.channel(addresses[0]) if addresses else None
+        for address in self._endpoints.ordered():
+            return address, self._endpoints.channel(address)
+        raise HomeNodeUnreachableError(self.node_id)
+
+    def explain(self, failure: aio.AioRpcError, address: str) -> GovcodeError:
+        """It says what the end of a long stream means, and remembers how the endpoint did."""
+        refusal = understand(failure, self.node_id)
+        self._note_refusal(refusal, address)
+        return refusal.error
 
     async def call(self, attempt: Attempt[R], *, left: Callable[[], float | None], limit: float | None = None) -> R:
         """It makes a call, on a second endpoint too where the first does not work.

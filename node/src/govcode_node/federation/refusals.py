@@ -60,7 +60,15 @@ _ABOUT_THE_WAY: Final[Mapping[str, Callable[[str, Mapping[str, str]], GovcodeErr
     "NODE_SUSPENDED": lambda node_id, facts: NodeSuspendedError(facts.get("node_id", node_id)),
 }
 
-_ABSENT: Final = frozenset({grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL})
+# CANCELLED comes from a server that stopped in the midst of the call; a caller of ours that leaves looks otherwise.
+_ABSENT: Final = frozenset(
+    {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+    }
+)
 
 
 def understand(error: aio.AioRpcError, node_id: str) -> Refusal:
