@@ -238,7 +238,6 @@ class App:
             directory=state / "revocation-lists", reader=self._reader, incidents=incidents, clock=self._clock
         )
         self.trust.connect(lists=shelf.get)
-        await shelf.load()
         fetcher = ListFetcher(
             own_id=self.node.node_id, held=self.trust, shelf=shelf, peers=self._peers, clock=self._clock
         )
@@ -274,12 +273,16 @@ class App:
 
         exchange.on_change(fetch_lists_soon)
         await exchange.load()
+        # After the bundle, without whose keys no list can be checked.
+        await shelf.load()
         self._stack.push_async_callback(exchange.close)
         self._status = self._watch_condition(exchange)
-        self._loop("trust bundle stream", exchange.watch, every=0, limit=60)
+        stream = self._loop("trust bundle stream", exchange.watch, every=0, limit=60)
         poll = self._config.trust.poll_interval.total_seconds()
         self._loop("trust bundle poll", exchange.poll, every=poll, limit=10, jitter=0.2)
-        self._report_to(source, exchange, state)
+        registrar = self._report_to(source, exchange, state)
+        # Until the approval the hub refuses the stream, whose pauses have grown by then.
+        registrar.on_approval(stream.wake)
 
     async def _start_hub(self, shelf: RevocationShelf) -> LocalHub:
         own = registered_hub_of(self.node, now=self._clock.now())
@@ -332,7 +335,7 @@ class App:
             bundle_warn_age=self._config.trust.warn_after,
         )
 
-    def _report_to(self, source: LocalHub | HubClient, exchange: TrustExchange, state: Path) -> None:
+    def _report_to(self, source: LocalHub | HubClient, exchange: TrustExchange, state: Path) -> NodeRegistrar:
         async def newer_bundle(version: int) -> None:
             held = self.trust.bundle()
             if held is None or held.version < version:
@@ -357,6 +360,7 @@ class App:
         self._stack.push_async_callback(reporter.close)
         interval = self._config.reporting.interval.total_seconds()
         self._loop("status reports", reporter.step, every=interval, limit=10, jitter=0.2)
+        return registrar
 
     def _start_telemetry(self, table: MethodTable) -> CallWatch:
         """It starts what the configuration wants; nothing leaves the node, and nothing listens, unless it says so."""
