@@ -62,8 +62,8 @@ class Committer:
         self._progress_at = monotonic()
         # Below: of the commit thread alone.
         self._runner: BatchRunner | None = None
-        self._pause = _FIRST_PAUSE
-        self._not_before = 0.0
+        self._pause = 0.0
+        self._not_before = monotonic()
 
     async def start(self) -> None:
         """It opens the link and begins to work.
@@ -171,7 +171,7 @@ class Committer:
             # A transaction may be open on the link; nobody knows what is in it.
             self._drop()
             raise
-        self._pause = _FIRST_PAUSE
+        self._pause = 0.0
         return results
 
     def _open(self) -> BatchRunner:
@@ -194,9 +194,9 @@ class Committer:
             runner.close()
 
     def _wait_longer(self) -> None:
-        """It puts the next attempt off, each time twice as long."""
+        """It puts the next attempt off: not at all after a batch that went well, then each time twice as long."""
         self._not_before = self._monotonic() + self._pause
-        self._pause = min(2 * self._pause, _LONGEST_PAUSE)
+        self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
 
 def _tell(batch: Sequence[_Waiter], results: Sequence[Result]) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Final, Self, TypeVar
@@ -51,6 +52,7 @@ class SqlDatabase:
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         batch_limit: int = DEFAULT_BATCH_LIMIT,
         sm3: Callable[[bytes], bytes] = sm3,
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> Self:
         """It opens a database whose schema is this program's.
 
@@ -60,6 +62,7 @@ class SqlDatabase:
             queue_limit: Units that may wait.
             batch_limit: Units of one transaction.
             sm3: The hash of the audit chain.
+            monotonic: Seconds that only grow, for the pauses between attempts and for `age`.
 
         Raises:
             SchemaVersionError: The schema is older or newer; `govcode migrate` brings an older one up.
@@ -73,7 +76,10 @@ class SqlDatabase:
             engine.dispose()
             raise translate(error) from error
         committer = Committer(
-            lambda: BatchRunner(open_writer(engine), chain), queue_limit=queue_limit, batch_limit=batch_limit
+            lambda: BatchRunner(open_writer(engine), chain),
+            queue_limit=queue_limit,
+            batch_limit=batch_limit,
+            monotonic=monotonic,
         )
         await committer.start()
         return cls(engine, committer, Readers(engine, chain), durability)

@@ -41,7 +41,7 @@ def make_engine(url: str) -> Engine:
     """
     address = make_url(url)
     backend = address.get_backend_name()
-    if backend == "sqlite":
+    if backend == "sqlite" and address.get_driver_name() == "pysqlite":
         in_memory = not address.database or address.database == ":memory:"
         engine = create_engine(
             address,
@@ -222,9 +222,10 @@ class Link:
         self._unlock()
 
     def rollback(self) -> None:
-        """It rolls back."""
+        """It rolls back; SQLite may have done so itself, on a full disk for one."""
         try:
-            self._cursor.execute("ROLLBACK")
+            if self.dialect != "sqlite" or self._connection.in_transaction:
+                self._cursor.execute("ROLLBACK")
         finally:
             self._unlock()
 
