@@ -34,7 +34,7 @@ from govcode_node.federation.exchange import TrustExchange
 from govcode_node.federation.holding import HeldTrust
 from govcode_node.federation.hub_client import HubClient
 from govcode_node.federation.incidents import Incidents
-from govcode_node.federation.lists import ListFetcher, RevocationShelf
+from govcode_node.federation.lists import LIST_MAX_AGE, ListFetcher, RevocationShelf
 from govcode_node.federation.local_hub import LocalHub
 from govcode_node.federation.peer import PeerSettings
 from govcode_node.federation.peers import GrpcPeers
@@ -80,6 +80,7 @@ _log = logging.getLogger(__name__)
 
 _STORE: Final = "store"
 _SIGNING_KEY: Final = "signing key"
+_HUB_LIST_MAX_AGE: Final = timedelta(minutes=5)
 
 
 class App:
@@ -239,7 +240,13 @@ class App:
         )
         self.trust.connect(lists=shelf.get)
         fetcher = ListFetcher(
-            own_id=self.node.node_id, held=self.trust, shelf=shelf, peers=self._peers, clock=self._clock
+            own_id=self.node.node_id,
+            held=self.trust,
+            shelf=shelf,
+            peers=self._peers,
+            clock=self._clock,
+            # The hub tells everybody which lists there are, so it looks more often.
+            max_age=_HUB_LIST_MAX_AGE if self._config.hub.enabled else LIST_MAX_AGE,
         )
         lists = self._loop("revocation lists", fetcher.fetch_due, every=20, limit=60)
         self._hub_registry: HubRegistry | None = None
