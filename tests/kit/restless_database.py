@@ -81,6 +81,19 @@ class RestlessDatabase(InMemoryDatabase):
         self._link.command(f"UPDATE accounts SET state = {number} WHERE account_id = x'{key}'")  # noqa: S608
         self._link.command("COMMIT")
 
+    def set_sealed_profile(self, account: Account, sealed: bytes) -> None:
+        """It replaces what is kept of a subject, as a later release might have written it."""
+        key = pack_account(account.account_id).hex()
+        self._link.command("BEGIN")
+        self._link.command(f"UPDATE accounts SET sealed_profile = x'{sealed.hex()}' WHERE account_id = x'{key}'")  # noqa: S608
+        self._link.command("COMMIT")
+
+    def image(self) -> bytes:
+        """All bytes that the store holds."""
+        raw: Any = self._engine.raw_connection().dbapi_connection
+        image: bytes = raw.serialize()
+        return image
+
     def _rehearse(self, unit: Callable[[Transaction], object]) -> None:
         def rehearsal(transaction: Transaction) -> None:
             unit(transaction)
