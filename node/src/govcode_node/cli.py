@@ -11,16 +11,17 @@ import click
 from govcode_node import __version__
 
 _COMMANDS: Final = {
-    "serve": ("serving", "serve"),
-    "check-config": ("serving", "check_config"),
-    "migrate": ("serving", "migrate"),
-    "pki": ("pki", "pki"),
-    "code": ("code", "code"),
-    "hub": ("hub", "hub"),
-    "status": ("operations", "status"),
-    "audit": ("operations", "audit"),
+    "serve": ("commands.serving", "serve"),
+    "check-config": ("commands.serving", "check_config"),
+    "migrate": ("commands.serving", "migrate"),
+    "pki": ("commands.pki", "pki"),
+    "code": ("commands.code", "code"),
+    "hub": ("commands.hub", "hub"),
+    "status": ("commands.operations", "status"),
+    "audit": ("commands.operations", "audit"),
+    "demo": ("demo.command", "demo"),
 }
-"""Each command with its module under `govcode_node.commands` and its name there, in the order of the help."""
+"""Each command with its module and its name there, in the order of the help."""
 
 
 class _LazyGroup(click.Group):
@@ -31,7 +32,7 @@ class _LazyGroup(click.Group):
         if cmd_name not in _COMMANDS:
             return None
         module, name = _COMMANDS[cmd_name]
-        command: click.Command = getattr(import_module(f"govcode_node.commands.{module}"), name)
+        command: click.Command = getattr(import_module(f"govcode_node.{module}"), name)
         return command
 
 

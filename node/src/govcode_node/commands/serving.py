@@ -35,10 +35,7 @@ config_option = click.option(
 @click.option("--stop-at-eof", is_flag=True, help="Stop when standard input ends too; for programs that start nodes.")
 @explained
 def serve(config_path: Path, ready_file: Path | None, stop_at_eof: bool) -> None:
-    """Run the node until SIGTERM or SIGINT; calls under way are finished first.
-
-    When it serves it prints one line of JSON: {"event": "serving", "address": "127.0.0.1:7443"}.
-    """
+    """Run the node until SIGTERM or SIGINT; calls under way are finished first. The log goes to stderr."""
     config = _sound_config(config_path)
     if stop_at_eof:
         threading.Thread(target=_stop_at_eof, name="stop-at-eof", daemon=True).start()

@@ -123,11 +123,8 @@ def _write_profiles(federation: "Federation", node: PlannedNode) -> Path:
 
 
 def _prepare_process() -> None:
-    """It makes SIGTERM end the play as Ctrl-C does, nodes included, and names the processes' common room."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    signal.signal(signal.SIGTERM, interrupt)
+    """It makes SIGTERM end the play as Ctrl-C does, nodes included; and Ctrl-C where a shell has it ignored."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.default_int_handler)
     # The nodes read no configuration from the environment; a caller's profile there would mislead the commands below.
     os.environ.pop("GOVCODE_PROFILE", None)

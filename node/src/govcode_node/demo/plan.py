@@ -131,7 +131,8 @@ def structure(path: Path, kind: type[Any]) -> Any:
         PlanError: The file cannot be read or has faults; all of them are named.
     """
     converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, _text)
+    # By identity: a hook for texts as such would be taken for enumerations of texts too.
+    converter.register_structure_hook_func(lambda wanted: wanted is str, _text)
     try:
         return converter.structure(tomllib.loads(path.read_text(encoding="utf-8")), kind)
     except FileNotFoundError as error:
