@@ -2,6 +2,7 @@
 
 import tomllib
 from dataclasses import dataclass
+from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
@@ -131,8 +132,7 @@ def structure(path: Path, kind: type[Any]) -> Any:
         PlanError: The file cannot be read or has faults; all of them are named.
     """
     converter = cattrs.Converter(forbid_extra_keys=True)
-    # By identity: a hook for texts as such would be taken for enumerations of texts too.
-    converter.register_structure_hook_func(lambda wanted: wanted is str, _text)
+    converter.register_structure_hook(str, _text_or_member)
     try:
         return converter.structure(tomllib.loads(path.read_text(encoding="utf-8")), kind)
     except FileNotFoundError as error:
@@ -143,7 +143,8 @@ def structure(path: Path, kind: type[Any]) -> Any:
         raise PlanError(f"{path}: " + "; ".join(cattrs.transform_error(error))) from error
 
 
-def _text(value: object, _: object) -> str:
+def _text_or_member(value: object, kind: type[str]) -> str:
+    """It reads a text, or a member of an enumeration of texts, for which cattrs finds the same hook."""
     if not isinstance(value, str):
         raise ValueError("expected a text")  # noqa: TRY004 - cattrs collects ValueErrors
-    return value
+    return kind(value) if issubclass(kind, Enum) else value
