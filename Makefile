@@ -61,8 +61,9 @@ proto: $(PROTOC) ## Generate clients/python/src/govcode from the protos
 certs: $(RUNTIME) ## Make the development certificates in certs/dev
 	@$(BIN)/govcode pki init
 
-docs: $(DEV) ## Write docs/errors.md and docs/cli.md anew from the contract and the program
-	@$(BIN)/python docs/generate.py
+docs: $(DEV) ## Write docs/requirements.md and docs/errors.md anew from what they describe
+	@$(BIN)/python docs/generate_requirements.py
+	@$(BIN)/python docs/generate_errors.py
 
 clean: ## Remove all that these verbs made
 	rm -rf $(VENV) $(PROTOC_VENV) .run certs/dev dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
