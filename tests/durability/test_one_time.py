@@ -1,19 +1,18 @@
 """A one-time code under concurrency, and answers that were lost on their way (6.1-06, 6.1-07)."""
 
 import asyncio
-import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from govcode.code.v1 import code_application_service_pb2 as appv1
 from govcode.common.v1 import verdict_pb2
+from govcode_node.domain.scans import ScanAct
 from govcode_node.wire.attestation import WireAttestor
 from grpc import aio
-from kit.nodes import RunningNode, running_node, until
+from kit.nodes import RunningNode, running_node
 from kit.players import CounterDesk, Holder, dial, serial, synthetic_people
 
 SCANS = 1_000
@@ -53,28 +52,26 @@ async def lose_the_answer(
     monkeypatch.setattr(WireAttestor, "attest_payload", attest_late)
     channel = counter_channel(node)
     call = CounterDesk(channel).stub.ScanCode(request)
-    await until(lambda: kept_scans(node, request.biz_serial) != [])
+    scan_id = await kept_scan(node, request.biz_serial)
     if loss == "the caller gives up":
         call.cancel()
     await channel.close()
     with pytest.raises(asyncio.CancelledError):
         await call
     gone.set()
-    (scan_id,) = kept_scans(node, request.biz_serial)
     return scan_id
 
 
-def kept_scans(node: RunningNode, biz_serial: str) -> list[str]:
-    return scan_ids(node, "SELECT scan_id FROM scans WHERE biz_serial = ?", biz_serial)
-
-
-def consuming_scans(node: RunningNode) -> list[str]:
-    return scan_ids(node, "SELECT scan_id FROM consumptions")
-
-
-def scan_ids(node: RunningNode, question: str, *values: str) -> list[str]:
-    with closing(sqlite3.connect(f"file:{node.folder / 'store.db'}?mode=ro", uri=True)) as store:
-        return [f"sc_{scan_id[-16:].hex()}" for (scan_id,) in store.execute(question, values)]
+async def kept_scan(node: RunningNode, biz_serial: str) -> str:
+    """It waits until a scan is in the store, and returns its id."""
+    async with asyncio.timeout(20):
+        while True:
+            row = await node.app.database.read(
+                lambda tx: tx.scans.find(caller="app:counter-app", act=ScanAct.SCAN, biz_serial=biz_serial)
+            )
+            if row is not None:
+                return row.scan_id
+            await asyncio.sleep(0.01)
 
 
 def outcome_of(answer: appv1.ScanCodeResponse) -> str:
@@ -99,7 +96,8 @@ async def test_of_a_thousand_scans_at_once_exactly_one_is_valid(node: RunningNod
     (valid,) = (answer for answer in answers if outcome_of(answer) == "VALID")
     assert valid.answer.fields, "the one who may see fields"
     assert not any(answer.answer.fields for answer in answers if answer is not valid)
-    assert consuming_scans(node) == [valid.answer.scan_id]
+    used_by = await node.app.database.read(lambda tx: tx.codes.consumed_by(valid.answer.code_id))
+    assert used_by == valid.answer.scan_id
 
 
 @pytest.mark.req("6.1-07")

@@ -37,11 +37,11 @@ def sm3(data: bytes) -> bytes:
 class SqlDatabase:
     """`ports.stores.Database` over SQLite or PostgreSQL; made with `SqlDatabase.open`."""
 
-    def __init__(self, engine: Engine, committer: Committer, readers: Readers, durability: Durability) -> None:
+    def __init__(self, engine: Engine, committer: Committer, readers: Readers, writers: "_Writers") -> None:
         self._engine = engine
         self._committer = committer
         self._readers = readers
-        self._durability = durability
+        self._writers = writers
 
     @classmethod
     async def open(
@@ -71,18 +71,19 @@ class SqlDatabase:
         """
         engine = make_engine(url)
         try:
-            chain, durability = await asyncio.to_thread(_prepare, engine, writer_id, sm3)
+            chain = await asyncio.to_thread(_prepare, engine, writer_id, sm3)
         except DRIVER_ERRORS as error:
             engine.dispose()
             raise translate(error) from error
+        writers = _Writers(engine, chain)
         committer = Committer(
-            lambda: BatchRunner(open_writer(engine), chain),
+            writers.open,
             queue_limit=queue_limit,
             batch_limit=batch_limit,
             monotonic=monotonic,
         )
         await committer.start()
-        return cls(engine, committer, Readers(engine, chain), durability)
+        return cls(engine, committer, Readers(engine, chain), writers)
 
     async def aclose(self) -> None:
         """It finishes what waits and closes every connection."""
@@ -113,8 +114,8 @@ class SqlDatabase:
 
     @property
     def durability(self) -> Durability:
-        """What the committer's connection said about its commits when it was opened."""
-        return self._durability
+        """What the committer's own connection said about its commits when it was opened, the last time that it was."""
+        return self._writers.durability
 
 
 def writer_name(*, node_id: str, worker: int, started_at: datetime) -> str:
@@ -127,15 +128,46 @@ def _beat(transaction: SqlTransaction) -> None:
     transaction.link.write(_BEAT, (1, round(datetime.now(UTC).timestamp() * 1000)))
 
 
-def _prepare(engine: Engine, writer_id: str, sm3: Callable[[bytes], bytes]) -> tuple[Chain, Durability]:
+class _Writers:
+    """It opens the connections that commit: the first, and another whenever one broke.
+
+    Each is asked itself what its commits are worth; that an earlier one was durable says nothing about the next.
+    """
+
+    def __init__(self, engine: Engine, chain: Chain) -> None:
+        self._engine = engine
+        self._chain = chain
+        self.durability = Durability(engine=engine.dialect.name, settings={})
+
+    def open(self) -> BatchRunner:
+        """It opens a connection.
+
+        Raises:
+            NotDurableError: It does not wait for the disk.
+        """
+        link = open_writer(self._engine)
+        try:
+            self.durability = _durability_of(link)
+        except BaseException:
+            link.close()
+            raise
+        return BatchRunner(link, self._chain)
+
+
+def _durability_of(link: Link) -> Durability:
+    durability = link.durability()
+    if not durability.holds:
+        raise NotDurableError(durability.settings)
+    return durability
+
+
+def _prepare(engine: Engine, writer_id: str, sm3: Callable[[bytes], bytes]) -> Chain:
     """It checks the schema and the settings and enters the writer of the audit chain."""
     check_version(engine)
     with open_writer(engine) as link:
-        durability = link.durability()
-        if not durability.holds:
-            raise NotDurableError(durability.settings)
+        _durability_of(link)
         writer_no = _enter_writer(link, writer_id)
-    return Chain(writer_id=writer_id, writer_no=writer_no, sm3=sm3), durability
+    return Chain(writer_id=writer_id, writer_no=writer_no, sm3=sm3)
 
 
 def _enter_writer(link: Link, writer_id: str) -> int:
