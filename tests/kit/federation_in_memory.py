@@ -137,6 +137,7 @@ class DirectPeers:
         unreachable: Nodes that the request does not reach.
         hanging: Nodes that do not answer in time and do nothing.
         losing: Nodes that do their work, but whose answer is lost.
+        via: The node through which another one is reached, where there is no direct way.
         tamper: What happens to an answer on its way back.
         meanwhile: What happens before the request arrives, once.
     """
@@ -146,10 +147,12 @@ class DirectPeers:
     unreachable: set[str] = field(default_factory=set)
     hanging: set[str] = field(default_factory=set)
     losing: set[str] = field(default_factory=set)
+    via: dict[str, str] = field(default_factory=dict)
     tamper: Callable[[bytes], bytes] | None = None
     meanwhile: Callable[[], object] | None = None
 
     async def recognize(self, node_id: str, *, request: bytes, hops: tuple[str, ...], call: Call) -> bytes:
+        node_id = self.via.get(node_id, node_id)
         meanwhile, self.meanwhile = self.meanwhile, None
         if meanwhile is not None:
             meanwhile()

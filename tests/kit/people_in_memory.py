@@ -20,7 +20,7 @@ from govcode_node.domain.scans import ScanAct, ScanRow
 from govcode_node.domain.scenes import Scene, SceneClass
 from govcode_node.ports.security import HolderProof
 from govcode_node.providers.identity.local_kit import device_kit_blob
-from govcode_node.usecases.accounts import IdentifiedCommand, OpenedSession
+from govcode_node.usecases.accounts import ClosedAccount, IdentifiedCommand, OpenedSession
 from govcode_node.usecases.code_lifecycle import CodeCommand
 from govcode_node.usecases.making import AppliedTicket, ApplyCommand, MakeCommand
 from govcode_node.usecases.presentation import PresentCommand, Presented
@@ -294,11 +294,18 @@ class Holder:
         )
         return page.records
 
-    async def close(self, *, biz_serial: str = "") -> Any:
-        """Close the account."""
+    def close_call(self, *, biz_serial: str = "") -> tuple[Call, str, HolderProof]:
+        """The call by which the account is closed, its serial, and the device's proof."""
         number = biz_serial or serial("close")
         proof = self.proof(self.device.prove_close_account(session_id=self.session.session_id, biz_serial=number))
-        call = call_of(self.app.caller, "CloseAccount", number, proof)
+        return call_of(self.app.caller, "CloseAccount", number, proof), number, proof
+
+    async def close(self) -> tuple[ClosedAccount, bool]:
+        """Close the account."""
+        return await self.close_by(*self.close_call())
+
+    async def close_by(self, call: Call, number: str, proof: HolderProof) -> tuple[ClosedAccount, bool]:
+        """Close the account by a call made before."""
         return await self.node.steps.accounts.close_account(
             call, biz_serial=number, session_token=self.token, proof=proof
         )

@@ -35,6 +35,7 @@ from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
 from govcode_node.usecases.event_feed import EventBell
 from govcode_node.usecases.holder_acts import check_statement
+from govcode_node.usecases.serial_gate import SerialGate
 from govcode_node.usecases.sessions import check_active, holder_of, token_hash_of
 from govcode_node.usecases.subject_fields import SubjectFields
 from govcode_node.usecases.trail import record
@@ -114,6 +115,7 @@ class Accounts:
         self._rules = rules
         self._bell = bell
         self._clock = clock
+        self._gate = SerialGate()
 
     async def begin_identification(self, subject_kind: SubjectKind) -> BegunIdentification:
         """It begins an identity check.
@@ -132,9 +134,11 @@ class Accounts:
             AlreadyOpenError: The subject has an account here.
             SerialConflictError: The serial was used for another request.
         """
-        answered = await self._answered(call, command)
-        if answered is not None:
-            return answered, True
+        async with self._gate.passing(call, command.biz_serial):
+            answered = await self._answered(call, command)
+            return (answered, True) if answered is not None else await self._open_account(call, command)
+
+    async def _open_account(self, call: Call, command: IdentifiedCommand) -> tuple[OpenedSession, bool]:
         now = self._clock.now()
         statement = await self._proved(command, act="OpenAccountStatement", public_key=None, now=now)
         if statement.terms_version != self._rules.terms_version:
@@ -173,9 +177,11 @@ class Accounts:
             IdentityFailedError, IdentificationExpiredError, IdentityProviderUnavailableError: No identity.
             SerialConflictError: The serial was used for another request.
         """
-        answered = await self._answered(call, command)
-        if answered is not None:
-            return answered, True
+        async with self._gate.passing(call, command.biz_serial):
+            answered = await self._answered(call, command)
+            return (answered, True) if answered is not None else await self._open_session(call, command)
+
+    async def _open_session(self, call: Call, command: IdentifiedCommand) -> tuple[OpenedSession, bool]:
         now = self._clock.now()
         account = await self._identified_account(command)
         if command.proof.device_key_id != account.device_key_id:
@@ -184,6 +190,8 @@ class Accounts:
         opened = self._new_session(call, account, now)
 
         def open_it(tx: Transaction) -> OpenedSession:
+            if self._still_open(tx, account).device_key_id != account.device_key_id:
+                raise DeviceNotBoundError(account.device_key_id)
             tx.sessions.add(opened.session)
             self._record(tx, call, AuditAction.SESSION_OPENED, account, command.biz_serial, now)
             return opened
@@ -199,9 +207,11 @@ class Accounts:
             IdentityFailedError, IdentificationExpiredError, IdentityProviderUnavailableError: No identity.
             SerialConflictError: The serial was used for another request.
         """
-        answered = await self._answered(call, command)
-        if answered is not None:
-            return answered, True
+        async with self._gate.passing(call, command.biz_serial):
+            answered = await self._answered(call, command)
+            return (answered, True) if answered is not None else await self._bind_device(call, command)
+
+    async def _bind_device(self, call: Call, command: IdentifiedCommand) -> tuple[OpenedSession, bool]:
         now = self._clock.now()
         statement = await self._proved(command, act="BindDeviceStatement", public_key=None, now=now)
         found = await self._identified_account(command)
@@ -209,6 +219,7 @@ class Accounts:
         opened = self._new_session(call, account, now)
 
         def bind(tx: Transaction) -> OpenedSession:
+            self._still_open(tx, account)
             ended = tx.sessions.end_all(account.account_id, at=now, reason=SessionEndReason.MOVED_TO_OTHER_DEVICE)
             tx.accounts.bind_device(
                 account.account_id,
@@ -233,12 +244,18 @@ class Accounts:
             HolderProofInvalidError: The session's device did not sign this act.
             SerialConflictError: The serial was used for another request.
         """
+        async with self._gate.passing(call, biz_serial):
+            answered = await self._database.read(
+                lambda tx: self._acts.recall(tx, call, biz_serial=biz_serial, kind=ClosedAccount)
+            )
+            if answered is not None:
+                return answered, True
+            return await self._close_account(call, biz_serial, session_token, proof)
+
+    async def _close_account(
+        self, call: Call, biz_serial: str, session_token: str, proof: HolderProof
+    ) -> tuple[ClosedAccount, bool]:
         now = self._clock.now()
-        answered = await self._database.read(
-            lambda tx: self._acts.recall(tx, call, biz_serial=biz_serial, kind=ClosedAccount)
-        )
-        if answered is not None:
-            return answered, True
         holder = await self._database.read(lambda tx: holder_of(tx, call, session_token, now=now))
         account = holder.account
         statement = await self._verifier.verify(
@@ -293,7 +310,8 @@ class Accounts:
             holder = holder_of(tx, call, session_token, now=now)
             wanted = session_id or holder.session.session_id
             sessions = tx.sessions.list_of(holder.account.account_id, limit=MAX_LISTED_SESSIONS)
-            found = next((session for session in sessions if session.session_id == wanted), None)
+            candidates = (holder.session, *sessions)
+            found = next((session for session in candidates if session.session_id == wanted), None)
             reason = SessionEndReason.ENDED_BY_HOLDER
             if found is None or not tx.sessions.end(found.token_hash, at=now, reason=reason):
                 raise SessionNotFoundError(wanted)
@@ -327,6 +345,14 @@ class Accounts:
             raise AccountNotFoundError
         check_active(account)
         return account
+
+    def _still_open(self, tx: Transaction, account: Account) -> Account:
+        """It looks again in the unit that writes: since the account was found, it may have been closed or moved."""
+        present = tx.accounts.get(account.account_id)
+        if present is None:
+            raise AccountNotFoundError
+        check_active(present)
+        return present
 
     async def _once(
         self, call: Call, command: IdentifiedCommand, make: Callable[[Transaction], OpenedSession], now: datetime

@@ -7,7 +7,7 @@ and the code is on no fresh list of ended codes (OFFLINE_VALID). It never conclu
 
 import logging
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from govcode_node.domain.audit import AuditAction, AuditEntry
 from govcode_node.domain.callers import Call
@@ -33,7 +33,7 @@ from govcode_node.domain.recognition import (
     RecognizeRequest,
 )
 from govcode_node.domain.routes import BUNDLE_STOP_AGE, REVOCATION_LIST_MAX_AGE, NoRouteError, TrustBundle
-from govcode_node.domain.scans import Freshness, ScanAct
+from govcode_node.domain.scans import ANSWER_LIFETIME, Freshness, ScanAct
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.federation import Peers, TrustHolder
 from govcode_node.ports.security import Attestor, CodeSealer, DataKeys, EvidenceReader, FieldsCodec
@@ -50,6 +50,12 @@ _OUTCOMES_OF_REFUSALS: tuple[tuple[type[GovcodeError], Outcome], ...] = (
     (NoRouteError, Outcome.ISSUER_UNKNOWN),
     (NodeSuspendedError, Outcome.ISSUER_SUSPENDED),
 )
+
+_NOT_FOR_A_HOME_TO_SAY = frozenset(
+    {Outcome.OFFLINE_VALID, Outcome.HOME_NODE_UNREACHABLE, Outcome.HOME_NODE_TIMEOUT, Outcome.TRUST_DATA_STALE}
+)
+"""What only a node can find that is not the code's home. OFFLINE_VALID above all: whether a scene here allows it is
+nothing that another node could know."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,6 +139,9 @@ class RemoteJudge:
         node = bundle.node(home)
         if node is None or node.state is not NodeState.ACTIVE:
             return self._own(Outcome.ISSUER_SUSPENDED, home, freshness)
+        if parsed.content.test_environment is not self._node.test_environment:
+            # A test node that stands in the bundle of a production federation must not make anybody's code good here.
+            return self._own(Outcome.TEST_CODE, home, freshness)
         if parsed.content.subject_kind not in party.scene.subject_kinds:
             return self._own(Outcome.SCENE_MISMATCH, home, freshness)
         refused = await self._precheck(parsed, bundle, home, now)
@@ -154,7 +163,7 @@ class RemoteJudge:
         try:
             return await self._ask(call, request, parsed=parsed, freshness=freshness)
         except GovcodeError as error:
-            return self._without_home(error, home, parsed=parsed, party=party, freshness=freshness)
+            return await self._without_home(error, home, parsed=parsed, party=party, freshness=freshness)
 
     async def _find_home(self, parsed: ParsedCode) -> str | None:
         home = self._homes.home_of(parsed.content.region_code)
@@ -183,10 +192,10 @@ class RemoteJudge:
     ) -> RemoteFinding:
         evidence = await self._attestor.attest(EvidencePurpose.RECOGNIZE_REQUEST, request)
         sent = sm3(self._attestor.payload_of(request))
-        received = await self._peers.recognize(
-            request.home_node, request=evidence, hops=(self._node.node_id,), call=call
-        )
         try:
+            received = await self._peers.recognize(
+                request.home_node, request=evidence, hops=(self._node.node_id,), call=call
+            )
             read = await self._reader.read(
                 received,
                 purpose=EvidencePurpose.RECOGNIZE_ANSWER,
@@ -201,19 +210,22 @@ class RemoteJudge:
                 signed_at=read.signed_at,
                 now=self._clock.now(),
             )
+            _check_outcome(answer)
             fields = await self._open_fields(answer)
         except (EvidenceRefusedError, PeerAnswerRefusedError) as error:
             await self._report_bad_answer(call, request, error)
             raise PeerAnswerRefusedError(node_id=request.home_node, why=str(error)) from error
+        good = answer.outcome is Outcome.VALID
         return RemoteFinding(
             outcome=answer.outcome,
             decided_by=answer.home_node,
             home_node=answer.home_node,
             evidence=received,
-            pairwise_id=answer.pairwise_id,
-            fields=fields,
+            # Whatever else a home node sends, a refusal tells nothing of a subject, and a verification no fields.
+            pairwise_id=answer.pairwise_id if good else "",
+            fields=fields if good and request.act is ScanAct.SCAN else (),
             decided_at=answer.decided_at,
-            valid_until=answer.valid_until,
+            valid_until=min(answer.valid_until, self._clock.now() + ANSWER_LIFETIME),
             freshness=freshness,
         )
 
@@ -226,7 +238,7 @@ class RemoteJudge:
             raise PeerAnswerRefusedError(node_id=answer.home_node, why="its fields cannot be opened") from error
         return self._fields.load(plain)
 
-    def _without_home(
+    async def _without_home(
         self, error: GovcodeError, home: str, *, parsed: ParsedCode, party: ReadingParty, freshness: Freshness
     ) -> RemoteFinding:
         """It says what can be said when the home node gave no answer that may be believed."""
@@ -239,32 +251,38 @@ class RemoteJudge:
         _log.warning("home node gave no answer", extra={"home": home, "why": str(error), "outcome": outcome.value})
         away = {Outcome.HOME_NODE_UNREACHABLE, Outcome.HOME_NODE_TIMEOUT}
         if outcome in away and isinstance(error, HomeNodeUnreachableError | HomeNodeTimeoutError):
-            offline = self._offline(home, parsed=parsed, party=party, freshness=freshness)
+            offline = await self._offline(home, parsed=parsed, party=party, freshness=freshness)
             if offline is not None:
                 return offline
         return self._own(outcome, home, freshness)
 
-    def _offline(
+    async def _offline(
         self, home: str, *, parsed: ParsedCode, party: ReadingParty, freshness: Freshness
     ) -> RemoteFinding | None:
         """It judges a signed code without its home, where the scene allows it (6.2-11, N-48); None where it may not.
 
-        Seal and time were checked before the home node was asked. A one-time code is never good offline: only its home
-        knows whether it was used.
+        All is checked by the bundle and the clock of this moment: while the home node was waited for, the code may have
+        ended, and a bundle may have come that revokes its key, or first names the key. A one-time code is never good
+        offline: only its home knows whether it was used.
         """
         content, bundle = parsed.content, self._trust.bundle()
         revoked = self._trust.revocation_list(home)
         if content.profile is not CodeProfile.SIGNED or content.one_time or not party.scene.offline_allowed:
             return None
-        if revoked is None or bundle is None or bundle.seal_key(home, content.key_no) is None:
+        node = bundle.node(home) if bundle is not None else None
+        if revoked is None or bundle is None or node is None or bundle.seal_key(home, content.key_no) is None:
             return None
-        list_age = self._clock.now() - revoked.list_time
+        if node.state is not NodeState.ACTIVE:
+            return self._own(Outcome.ISSUER_SUSPENDED, home, freshness)
+        now = self._clock.now()
+        list_age = max(timedelta(), now - revoked.list_time)
         freshness = Freshness(bundle_age=freshness.bundle_age, revocation_list_age=list_age)
         if list_age > REVOCATION_LIST_MAX_AGE:
             return None
         if content.code_id in revoked.code_ids:
             return self._own(Outcome.REVOKED, home, freshness)
-        return self._own(Outcome.OFFLINE_VALID, home, freshness)
+        refused = await self._precheck(parsed, bundle, home, now)
+        return self._own(refused or Outcome.OFFLINE_VALID, home, freshness)
 
     def _own(self, outcome: Outcome, home: str, freshness: Freshness | None = None) -> RemoteFinding:
         return RemoteFinding(
@@ -284,3 +302,9 @@ class RemoteJudge:
             trace_id=call.trace_id,
         )
         await self._database.run(lambda tx: tx.audit.add(entry))
+
+
+def _check_outcome(answer: RecognizeAnswer) -> None:
+    """It raises where a home node says what only another node can find."""
+    if answer.outcome in _NOT_FOR_A_HOME_TO_SAY:
+        raise PeerAnswerRefusedError(node_id=answer.home_node, why=f"it cannot find {answer.outcome.value}")

@@ -332,7 +332,8 @@ class Scanning:
             tx,
             reading.call,
             _ACTIONS[row.act],
-            at=row.decided_at,
+            # Not when it was decided: that may be another node's time, and the trail goes by this node's clock.
+            at=reading.now,
             object_id=row.scan_id,
             result=row.outcome.value,
             biz_serial=row.biz_serial,
