@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode.hub.v1 import hub_service_pb2_grpc as hubv1_grpc
+from govcode.hub.v1 import node_pb2 as nodev1
 from govcode.routing.v1 import code_routing_service_pb2 as routingv1
 from govcode.routing.v1 import code_routing_service_pb2_grpc as routingv1_grpc
 from govcode.routing.v1 import trust_bundle_pb2 as trustv1
@@ -170,6 +171,18 @@ class Federation:
                 else:
                     return
 
+    async def view(self, node_id: str) -> nodev1.NodeView:
+        """A node as the hub's board shows it."""
+        view: nodev1.NodeView = (await self.security.GetNodeStatus(hubv1.GetNodeStatusRequest(node_id=node_id))).node
+        return view
+
+    async def seen(self, node_id: str, condition: Callable[[nodev1.NodeView], bool]) -> nodev1.NodeView:
+        """Wait until the board shows a node in some way."""
+        async with asyncio.timeout(10):
+            while not condition(view := await self.view(node_id)):
+                await asyncio.sleep(0.05)
+        return view
+
     async def suspend(self, node_id: str) -> int:
         """Suspend a node; the version of the bundle that says so."""
         request = hubv1.SuspendNodeRequest(node_id=node_id, reason="test")
@@ -236,7 +249,8 @@ async def open_federation(
         for node_id in node_ids:
             await federation.start(node_id, disclosure=disclosure, changes=changes)
         if approved:
-            await federation.everywhere(max([await federation.approve(node_id) for node_id in node_ids]))
+            versions = [await federation.approve(node_id) for node_id in node_ids]
+            await federation.everywhere(max(versions, default=0))
         if parties:
             await asyncio.gather(*(node.register_parties() for node in federation.nodes.values()))
         yield federation

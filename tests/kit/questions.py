@@ -1,4 +1,4 @@
-"""What one node asks another about a code, made by hand, so that a story can ask wrongly or twice."""
+"""What nodes say to each other and to the hub, made by hand, so that a story can say it wrongly or twice."""
 
 import dataclasses
 from typing import Any
@@ -6,6 +6,7 @@ from typing import Any
 from govcode.common.v1 import evidence_pb2
 from govcode.federation.v1 import federation_service_pb2 as federationv1
 from govcode.federation.v1 import federation_service_pb2_grpc as federationv1_grpc
+from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode_node.domain.codes import Carrier, CodeMode, CodeProfile
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.recognition import RecognizeRequest
@@ -13,6 +14,7 @@ from govcode_node.domain.regions import RegionCode
 from govcode_node.domain.scans import ScanAct
 from govcode_node.domain.scenes import SceneClass
 from govcode_node.domain.zwm1 import Zwm1Codec
+from govcode_node.home import registration_of
 from grpc import aio
 from kit.nodes import HALL_USCC, RunningNode
 from kit.players import serial
@@ -40,6 +42,13 @@ async def question(
     return federationv1.RecognizeCodeRequest(
         request=evidence_pb2.Evidence.FromString(evidence), hops=(node.node_id,) if hops is None else hops
     )
+
+
+async def registration(node: RunningNode, **changes: Any) -> hubv1.RegisterNodeRequest:
+    """What a node says of itself to the hub, signed with its key; any field of it may be another."""
+    statement = dataclasses.replace(registration_of(node.app.node), **changes)
+    evidence = await node.app._attestor.attest(EvidencePurpose.NODE_REGISTRATION, statement)
+    return hubv1.RegisterNodeRequest(registration=evidence_pb2.Evidence.FromString(evidence))
 
 
 def federation_service(channel: aio.Channel) -> Any:
