@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from govcode_node.commands.screen import explained, json_option, print_json
+from govcode_node.commands.screen import explained, fail, json_option, print_json
 
 if TYPE_CHECKING:
     from govcode_node.config import Config
@@ -41,8 +41,12 @@ def init(identities: Path, directory: Path, force: bool, configs: tuple[Path, ..
 
     if not identities.exists():
         raise click.UsageError(f"{identities} does not exist; run this in a checkout or give --identities")
+    try:
+        plan = load_plan(identities)
+    except ValueError as error:
+        fail(f"error: {error}")
     authority = DevelopmentPki(directory, force=force)
-    issued = authority.issue_all(load_plan(identities))
+    issued = authority.issue_all(plan)
     click.echo(f"{len(issued)} certificates under {directory}; roots in {authority.roots_path}")
     for path in configs:
         config = _config(path)

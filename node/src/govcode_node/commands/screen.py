@@ -34,7 +34,7 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
-        except GovcodeError as error:
+        except (GovcodeError, OSError) as error:
             fail(f"error: {error}")
         except Exception as error:
             # The client's errors are told by name, so that a command that calls no node does not load the client.
