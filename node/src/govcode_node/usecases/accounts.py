@@ -35,7 +35,6 @@ from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
 from govcode_node.usecases.event_feed import EventBell
 from govcode_node.usecases.holder_acts import check_statement
-from govcode_node.usecases.serial_gate import SerialGate
 from govcode_node.usecases.sessions import check_active, holder_of, token_hash_of
 from govcode_node.usecases.subject_fields import SubjectFields
 from govcode_node.usecases.trail import record
@@ -115,7 +114,6 @@ class Accounts:
         self._rules = rules
         self._bell = bell
         self._clock = clock
-        self._gate = SerialGate()
 
     async def begin_identification(self, subject_kind: SubjectKind) -> BegunIdentification:
         """It begins an identity check.
@@ -134,7 +132,7 @@ class Accounts:
             AlreadyOpenError: The subject has an account here.
             SerialConflictError: The serial was used for another request.
         """
-        async with self._gate.passing(call, command.biz_serial):
+        async with self._acts.alone(call, command.biz_serial):
             answered = await self._answered(call, command)
             return (answered, True) if answered is not None else await self._open_account(call, command)
 
@@ -177,7 +175,7 @@ class Accounts:
             IdentityFailedError, IdentificationExpiredError, IdentityProviderUnavailableError: No identity.
             SerialConflictError: The serial was used for another request.
         """
-        async with self._gate.passing(call, command.biz_serial):
+        async with self._acts.alone(call, command.biz_serial):
             answered = await self._answered(call, command)
             return (answered, True) if answered is not None else await self._open_session(call, command)
 
@@ -207,7 +205,7 @@ class Accounts:
             IdentityFailedError, IdentificationExpiredError, IdentityProviderUnavailableError: No identity.
             SerialConflictError: The serial was used for another request.
         """
-        async with self._gate.passing(call, command.biz_serial):
+        async with self._acts.alone(call, command.biz_serial):
             answered = await self._answered(call, command)
             return (answered, True) if answered is not None else await self._bind_device(call, command)
 
@@ -218,6 +216,8 @@ class Accounts:
         account = replace(found, device_key_id=statement.device_key_id, device_public_key=statement.device_public_key)
         opened = self._new_session(call, account, now)
 
+        told: set[str] = set()
+
         def bind(tx: Transaction) -> OpenedSession:
             self._still_open(tx, account)
             ended = tx.sessions.end_all(account.account_id, at=now, reason=SessionEndReason.MOVED_TO_OTHER_DEVICE)
@@ -227,12 +227,14 @@ class Accounts:
                 device_public_key=account.device_public_key,
             )
             tx.sessions.add(opened.session)
+            told.update(session.app_id for session in ended)
             self._tell_of_ended(tx, ended, now)
             self._record(tx, call, AuditAction.DEVICE_BOUND, account, command.biz_serial, now)
             return replace(opened, ended_sessions=len(ended))
 
-        result, replayed = await self._once(call, command, bind, now)
-        return result, replayed
+        result = await self._once(call, command, bind, now)
+        self._ring(told)
+        return result
 
     async def close_account(
         self, call: Call, *, biz_serial: str, session_token: str, proof: HolderProof
@@ -244,7 +246,7 @@ class Accounts:
             HolderProofInvalidError: The session's device did not sign this act.
             SerialConflictError: The serial was used for another request.
         """
-        async with self._gate.passing(call, biz_serial):
+        async with self._acts.alone(call, biz_serial):
             answered = await self._database.read(
                 lambda tx: self._acts.recall(tx, call, biz_serial=biz_serial, kind=ClosedAccount)
             )
@@ -263,13 +265,16 @@ class Accounts:
         )
         check_statement(statement, biz_serial=biz_serial, now=now, session_id=holder.session.session_id)
 
+        told: set[str] = set()
+
         def close(tx: Transaction) -> ClosedAccount:
             if not tx.accounts.close(account.account_id, at=now):
                 raise AccountNotFoundError
             revoked = tx.codes.revoke_all(account.account_id, at=now, reason="account closed")
             tx.codes.drop_live(account.account_id)
             ended = tx.sessions.end_all(account.account_id, at=now, reason=SessionEndReason.ACCOUNT_CLOSED)
-            for app_id in sorted({session.app_id for session in ended}):
+            told.update(session.app_id for session in ended)
+            for app_id in sorted(told):
                 self._tell(tx, app_id, account.account_id, AccountClosed(), now)
             self._record(tx, call, AuditAction.ACCOUNT_CLOSED, account, biz_serial, now)
             closed = replace(account, state=AccountState.CLOSED, closed_at=now)
@@ -280,7 +285,7 @@ class Accounts:
                 tx, call, biz_serial=biz_serial, kind=ClosedAccount, now=now, make=lambda: close(tx)
             )
         )
-        self._bell.ring(call.caller.name)
+        self._ring(told)
         return result, replayed
 
     async def list_sessions(self, call: Call, *, session_token: str) -> Sequence[Session]:
@@ -320,7 +325,9 @@ class Accounts:
             record(tx, call, AuditAction.SESSION_CLOSED, at=now, object_id=found.session_id)
             return replace(found, ended_at=now, end_reason=reason)
 
-        return await self._database.run(close)
+        ended = await self._database.run(close)
+        self._bell.ring(ended.app_id)
+        return ended
 
     async def _answered(self, call: Call, command: IdentifiedCommand) -> OpenedSession | None:
         """It looks for the answer to the serial first, since an identification can be finished only once."""
@@ -357,13 +364,15 @@ class Accounts:
     async def _once(
         self, call: Call, command: IdentifiedCommand, make: Callable[[Transaction], OpenedSession], now: datetime
     ) -> tuple[OpenedSession, bool]:
-        result = await self._database.run(
+        return await self._database.run(
             lambda tx: self._acts.once(
                 tx, call, biz_serial=command.biz_serial, kind=OpenedSession, now=now, make=lambda: make(tx)
             )
         )
-        self._bell.ring(call.caller.name)
-        return result
+
+    def _ring(self, app_ids: set[str]) -> None:
+        for app_id in app_ids:
+            self._bell.ring(app_id)
 
     def _new_session(self, call: Call, account: Account, now: datetime) -> OpenedSession:
         token = self._keys.random_bytes(16).hex()

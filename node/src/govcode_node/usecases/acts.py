@@ -1,6 +1,7 @@
 """Every act has a serial (业务流水号): the same request again gets the same answer, another one a conflict (N-51)."""
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import TypeVar
 
@@ -8,6 +9,7 @@ from govcode_node.domain.callers import Call
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.ports.security import AnswerCodec, DataKeys
 from govcode_node.ports.stores import Act, Transaction
+from govcode_node.usecases.serial_gate import SerialGate
 
 A = TypeVar("A")
 
@@ -19,6 +21,11 @@ class ActMemory:
         """It works with the node's keys and a codec for answers."""
         self._keys = keys
         self._answers = answers
+        self._gate = SerialGate()
+
+    def alone(self, call: Call, biz_serial: str) -> AbstractAsyncContextManager[None]:
+        """It is what an act is done inside of, so that an equal call at once waits for its answer."""
+        return self._gate.passing((call.method, caller_key(call), biz_serial))
 
     def recall(self, tx: Transaction, call: Call, *, biz_serial: str, kind: type[A]) -> A | None:
         """It returns what was answered to this serial; None where the serial is new.
@@ -26,7 +33,7 @@ class ActMemory:
         Raises:
             SerialConflictError: The serial was used for another request.
         """
-        act = tx.acts.find(caller=_caller_of(call), method=call.method, biz_serial=biz_serial)
+        act = tx.acts.find(caller=caller_key(call), method=call.method, biz_serial=biz_serial)
         if act is None:
             return None
         if act.request_digest != call.request_digest:
@@ -37,7 +44,7 @@ class ActMemory:
         """It keeps the answer to a serial."""
         tx.acts.add(
             Act(
-                caller=_caller_of(call),
+                caller=caller_key(call),
                 method=call.method,
                 biz_serial=biz_serial,
                 request_digest=call.request_digest,
@@ -62,9 +69,10 @@ class ActMemory:
         return answer, False
 
 
-def _caller_of(call: Call) -> str:
+def caller_key(call: Call) -> str:
+    """It names a caller in what is kept for it: class and name, for names of two classes may be equal."""
     return f"{call.caller.caller_class.value}:{call.caller.name}"
 
 
 def _aad(call: Call, biz_serial: str) -> bytes:
-    return f"{_caller_of(call)}|{call.method}|{biz_serial}".encode()
+    return f"{caller_key(call)}|{call.method}|{biz_serial}".encode()

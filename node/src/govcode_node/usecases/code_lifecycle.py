@@ -110,7 +110,7 @@ class CodeLifecycle:
         def revoke(tx: Transaction) -> StoredCode:
             return self._revoked(tx, call, command, self._code_of(tx, call, command, now), now)
 
-        return await self._act(call, command, StoredCode, revoke, now)
+        return await self._act(call, command, StoredCode, revoke, now, told_of=_told)
 
     async def replace(self, call: Call, command: CodeCommand) -> tuple[ReplacedCode, bool]:
         """It makes a new static code with the same rules and revokes the old one, both or neither.
@@ -126,10 +126,10 @@ class CodeLifecycle:
             return lambda tx: self._replace(tx, call, command, signed, now)
 
         try:
-            return await self._act(call, command, ReplacedCode, unit(None), now)
+            return await self._act(call, command, ReplacedCode, unit(None), now, told_of=_told_of_replaced)
         except SignatureNeededError as needed:
             signed = await self._issuer.sign(needed.plan, now=now)
-            return await self._act(call, command, ReplacedCode, unit(signed), now)
+            return await self._act(call, command, ReplacedCode, unit(signed), now, told_of=_told_of_replaced)
 
     async def get(self, call: Call, *, code_id: bytes, session_token: str) -> StoredCode:
         """It returns a code as it stands, uses and times considered.
@@ -166,7 +166,7 @@ class CodeLifecycle:
             self._tell(tx, code, CodeChange(target.value), now)
             return replace(code, state=target, state_at=now, reason=command.reason)
 
-        return await self._act(call, command, StoredCode, move, now)
+        return await self._act(call, command, StoredCode, move, now, told_of=_told)
 
     def _replace(
         self, tx: Transaction, call: Call, command: CodeCommand, signed: SealedContent | None, now: datetime
@@ -225,15 +225,24 @@ class CodeLifecycle:
         return code
 
     async def _act(
-        self, call: Call, command: CodeCommand, kind: type[T], make: Callable[[Transaction], T], now: datetime
+        self,
+        call: Call,
+        command: CodeCommand,
+        kind: type[T],
+        make: Callable[[Transaction], T],
+        now: datetime,
+        *,
+        told_of: Callable[[T], str],
     ) -> tuple[T, bool]:
-        result = await self._database.run(
-            lambda tx: self._acts.once(
-                tx, call, biz_serial=command.biz_serial, kind=kind, now=now, make=lambda: make(tx)
+        async with self._acts.alone(call, command.biz_serial):
+            result, replayed = await self._database.run(
+                lambda tx: self._acts.once(
+                    tx, call, biz_serial=command.biz_serial, kind=kind, now=now, make=lambda: make(tx)
+                )
             )
-        )
-        self._bell.ring(call.caller.name)
-        return result
+        # The application that asked for the code is told, which need not be the one that calls now.
+        self._bell.ring(told_of(result))
+        return result, replayed
 
     def _record(
         self,
@@ -256,3 +265,11 @@ class CodeLifecycle:
                 event_id=new_time_ordered_id("ev", now=now, random_bytes=self._keys.random_bytes),
             )
         )
+
+
+def _told(code: StoredCode) -> str:
+    return code.app_id
+
+
+def _told_of_replaced(replaced: ReplacedCode) -> str:
+    return replaced.replaced.app_id

@@ -8,6 +8,7 @@ from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
 from govcode_node.domain.codes import Carrier, CodeProfile, ExtensionField, SubjectKind
 from govcode_node.domain.digests import sm3
+from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.issued_codes import (
     TICKET_LIFETIME,
     CodeWish,
@@ -20,7 +21,7 @@ from govcode_node.domain.issued_codes import (
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.security import DataKeys, HolderProof, HolderVerifier
 from govcode_node.ports.stores import Database, Transaction
-from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.acts import ActMemory, caller_key
 from govcode_node.usecases.holder_acts import check_statement
 from govcode_node.usecases.issuing import CodeIssuer, SealedContent, SignatureNeededError
 from govcode_node.usecases.live_codes import LiveCodes
@@ -114,22 +115,23 @@ class Making:
             nonce=self._keys.random_bytes(16),
             expires_at=now + TICKET_LIFETIME,
         )
-        return await self._database.run(
-            lambda tx: self._acts.once(
-                tx,
-                call,
-                biz_serial=command.biz_serial,
-                kind=AppliedTicket,
-                now=now,
-                make=lambda: self._apply(tx, call, command, made, now),
+        async with self._acts.alone(call, command.biz_serial):
+            return await self._database.run(
+                lambda tx: self._acts.once(
+                    tx,
+                    call,
+                    biz_serial=command.biz_serial,
+                    kind=AppliedTicket,
+                    now=now,
+                    make=lambda: self._apply(tx, call, command, made, now),
+                )
             )
-        )
 
     def _apply(
         self, tx: Transaction, call: Call, command: ApplyCommand, made: AppliedTicket, now: datetime
     ) -> AppliedTicket:
         if command.account_id is not None:
-            account, session_id, assurance = self._placed(tx, command.account_id), "", 3
+            account, session_id, assurance = self._placed(tx, call, command.account_id), "", 3
         else:
             holder = holder_of(tx, call, command.session_token, now=now)
             account, session_id = holder.account, holder.session.session_id
@@ -140,7 +142,7 @@ class Making:
         )
         ticket = Ticket(
             ticket_hash=sm3(made.ticket.encode()),
-            caller=call.caller.name,
+            caller=caller_key(call),
             account_id=account.account_id,
             session_id=session_id,
             nonce=made.nonce,
@@ -161,8 +163,9 @@ class Making:
         )
         return made
 
-    def _placed(self, tx: Transaction, account_id: AccountId) -> Account:
-        account = tx.accounts.get(account_id)
+    def _placed(self, tx: Transaction, call: Call, account_id: AccountId) -> Account:
+        """It returns the account of a thing or matter, which only operators may speak for."""
+        account = tx.accounts.get(account_id) if call.caller.caller_class is CallerClass.OPERATOR else None
         if account is None or account.subject_kind not in _PLACED_KINDS:
             raise AccountNotFoundError
         check_active(account)
@@ -178,12 +181,14 @@ class Making:
             KeyUnavailableError: No code can be sealed.
             SerialConflictError: The serial was used for another request.
         """
+        async with self._acts.alone(call, command.biz_serial):
+            answered = await self._database.read(
+                lambda tx: self._acts.recall(tx, call, biz_serial=command.biz_serial, kind=IssuedCode)
+            )
+            return (answered, True) if answered is not None else await self._make_anew(call, command)
+
+    async def _make_anew(self, call: Call, command: MakeCommand) -> tuple[IssuedCode, bool]:
         now = self._clock.now()
-        answered = await self._database.read(
-            lambda tx: self._acts.recall(tx, call, biz_serial=command.biz_serial, kind=IssuedCode)
-        )
-        if answered is not None:
-            return answered, True
         await self._check_proof(call, command, now)
         try:
             return await self._database.run(lambda tx: self._make_once(tx, call, command, now, None))
@@ -242,7 +247,7 @@ class Making:
 
     def _ticket(self, tx: Transaction, call: Call, text: str, now: datetime) -> Ticket:
         ticket = tx.tickets.get(sm3(text.encode()))
-        if ticket is None or ticket.caller != call.caller.name:
+        if ticket is None or ticket.caller != caller_key(call):
             raise TicketInvalidError
         if now >= ticket.expires_at:
             raise TicketExpiredError

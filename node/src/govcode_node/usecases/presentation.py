@@ -75,12 +75,13 @@ class Presentation:
             SerialConflictError: The serial was used for another request.
         """
         self._subject_limit.take(token_hash_of(command.session_token))
-        now = self._clock.now()
-        try:
-            return await self._database.run(lambda tx: self._present(tx, call, command, now, None))
-        except SignatureNeededError as needed:
-            signed = await self._issuer.sign(needed.plan, now=now)
-            return await self._database.run(lambda tx: self._present(tx, call, command, now, signed))
+        async with self._acts.alone(call, command.biz_serial):
+            now = self._clock.now()
+            try:
+                return await self._database.run(lambda tx: self._present(tx, call, command, now, None))
+            except SignatureNeededError as needed:
+                signed = await self._issuer.sign(needed.plan, now=now)
+                return await self._database.run(lambda tx: self._present(tx, call, command, now, signed))
 
     def _present(
         self, tx: Transaction, call: Call, command: PresentCommand, now: datetime, signed: SealedContent | None

@@ -311,9 +311,10 @@ class Registry:
     async def _act(
         self, call: Call, biz_serial: str, kind: type[T], make: Callable[[Transaction], T], now: datetime
     ) -> tuple[T, bool]:
-        return await self._database.run(
-            lambda tx: self._acts.once(tx, call, biz_serial=biz_serial, kind=kind, now=now, make=lambda: make(tx))
-        )
+        async with self._acts.alone(call, biz_serial):
+            return await self._database.run(
+                lambda tx: self._acts.once(tx, call, biz_serial=biz_serial, kind=kind, now=now, make=lambda: make(tx))
+            )
 
     def _record_move(
         self,

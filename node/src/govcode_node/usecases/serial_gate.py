@@ -1,15 +1,14 @@
-"""Equal calls at once, for acts that do something outside the store that can be done only once (N-51).
+"""Equal calls at once (N-51): the second waits for the first and then finds its answer.
 
-The store itself makes one act of equal calls. But an identification can be finished once: of two equal calls that run
-side by side the second would be told that it is used up. Here it waits for the first, and then finds its answer.
+A store that takes both into one batch would run the second before the first one's answer can be found, and the second
+would be refused for what the first has done: its ticket is used, its code is revoked, its identification is finished.
+Between processes that share a store this cannot be held; there the second may be told of the first one's doing.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-
-from govcode_node.domain.callers import Call
 
 
 @dataclass(slots=True)
@@ -19,16 +18,15 @@ class _Gate:
 
 
 class SerialGate:
-    """It lets calls of one caller, method and serial through one after another; those of this process only."""
+    """It lets those with one key through one after another; those of this process only."""
 
     def __init__(self) -> None:
         """It begins with nobody inside."""
-        self._gates: dict[tuple[str, str, str, str], _Gate] = {}
+        self._gates: dict[tuple[str, ...], _Gate] = {}
 
     @asynccontextmanager
-    async def passing(self, call: Call, biz_serial: str) -> AsyncIterator[None]:
-        """It waits until no like call is inside."""
-        key = (call.caller.caller_class.value, call.caller.name, call.method, biz_serial)
+    async def passing(self, key: tuple[str, ...]) -> AsyncIterator[None]:
+        """It waits until nobody with that key is inside."""
         gate = self._gates.setdefault(key, _Gate())
         gate.users += 1
         try:
