@@ -40,7 +40,8 @@ class Screen:
     def show(self, played: "Played") -> None:
         """It writes what came of a step."""
         step, finding = played.step, played.finding
-        line = Text("✓ " if played.ok else "✗ ", style="green" if played.ok else "bold red")
+        line = Text()  # without a style of its own, which all that is appended would inherit
+        line.append("✓ " if played.ok else "✗ ", style="green" if played.ok else "bold red")
         line.append(f"{step.clause:4} ", style="cyan")
         line.append(step.title)
         line.append(f"  [{step.who}", style="dim")
