@@ -86,8 +86,9 @@ async def test_a_deleted_a_changed_and_a_moved_record_show(database: Database) -
     ("statement", "why"),
     [
         ("DELETE FROM audit WHERE seq = 3", "MISSING"),
-        ("UPDATE audit SET result = 'REVOKED' WHERE seq = 3", "CHANGED"),
-        ("UPDATE audit SET actor = actor || actor_class, actor_class = '' WHERE seq = 3", "CHANGED"),
+        ("UPDATE audit SET result = actor WHERE seq = 3", "CHANGED"),
+        ("UPDATE audit SET actor = actor_class, actor_class = actor WHERE seq = 3", "CHANGED"),
+        ("UPDATE audit SET result = 999 WHERE seq = 3", "CHANGED"),
         ("UPDATE audit SET happened_at = happened_at + 1 WHERE seq = 3", "CHANGED"),
         ("UPDATE audit SET seq = CASE seq WHEN 3 THEN 4 ELSE 3 END WHERE seq IN (3, 4)", "MISSING"),
     ],

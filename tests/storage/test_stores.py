@@ -241,22 +241,17 @@ async def test_a_one_time_code_is_used_once(database: Database) -> None:
     assert await database.read(lambda tx: tx.codes.consumed_by(code.code_id)) == first
 
 
-async def test_only_a_valid_scan_counts_as_scanned(database: Database) -> None:
-    codes = [samples.code(one_time=False) for _ in range(3)]
-    rows = [
-        samples.scan(code_id=codes[0].code_id, account_id=codes[0].account_id),
-        samples.scan(code_id=codes[1].code_id, account_id=codes[1].account_id, outcome=Outcome.SCENE_MISMATCH),
-        samples.scan(code_id=codes[2].code_id, account_id=codes[2].account_id, act=ScanAct.VERIFY),
-    ]
+async def test_the_first_use_of_a_code_for_many_uses_is_known_too(database: Database) -> None:
+    code, first, second = samples.code(one_time=False), samples.new_id("sc"), samples.new_id("sc")
+    await database.run(lambda tx: tx.codes.add(code))
+    assert await database.run(lambda tx: tx.codes.consume(code.code_id, scan_id=first, at=LATER))
+    assert not await database.run(lambda tx: tx.codes.consume(code.code_id, scan_id=second, at=LATER))
+    assert await database.read(lambda tx: tx.codes.consumed_by(code.code_id)) == first
+    assert await database.read(lambda tx: tx.codes.get(code.code_id)) == code
 
-    def add(tx: Transaction) -> None:
-        for code, row in zip(codes, rows, strict=True):
-            tx.codes.add(code)
-            tx.scans.add(row)
 
-    await database.run(add)
-    scanned = await database.read(lambda tx: [tx.codes.was_scanned(code.code_id) for code in codes])
-    assert scanned == [True, False, False]
+async def test_a_code_that_was_never_issued_here_is_not_used(database: Database) -> None:
+    assert not await database.run(lambda tx: tx.codes.consume(bytes(16), scan_id=samples.new_id("sc"), at=LATER))
 
 
 async def test_signed_codes_that_ended_early_are_listed(database: Database) -> None:

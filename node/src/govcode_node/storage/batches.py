@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from govcode_node.storage.engine import Link
+from govcode_node.storage.names import Names
 from govcode_node.storage.statements import Parameters, Statement
 
 Marks = tuple[int, ...]
@@ -17,7 +18,7 @@ class Buffer:
     Attributes:
         statement: What writes one of them.
         rows: The rows, in the order in which they came.
-        finish: What makes the final rows, where their places in an order count.
+        finish: What makes the rows of the table of them: it enters names, or gives places in an order.
         in_order: Whether their order must be that of the commits, also between processes.
     """
 
@@ -32,12 +33,13 @@ _ORDER_LOCK: Final = 0x676F_7663_6F64_65
 
 
 class Batch:
-    """What the stores of one link share: the link and the buffers."""
+    """What the stores of one link share: the link, the names and the buffers."""
 
-    __slots__ = ("buffers", "link")
+    __slots__ = ("buffers", "link", "names")
 
     def __init__(self, link: Link) -> None:
         self.link: Final = link
+        self.names: Final = Names(link)
         self.buffers: Final[list[Buffer]] = []
 
     def buffer(
@@ -62,9 +64,10 @@ class Batch:
             del buffer.rows[length:]
 
     def clear(self) -> None:
-        """It forgets everything that the buffers hold."""
+        """It forgets everything that the buffers hold, and the names that were entered and not committed."""
         for buffer in self.buffers:
             buffer.rows.clear()
+        self.names.forget()
 
     def flush(self) -> None:
         """It writes what the buffers hold."""

@@ -98,11 +98,13 @@ def unpack_account(packed: bytes) -> AccountId:
 
 
 _PREFIXES: Final = ("", ACCOUNT_PREFIX, SCAN_PREFIX, "ev_")
+_UUID: Final = len(_PREFIXES)
+"""The form of a UUID with its hyphens, the commonest of serials."""
 _PACKED_LENGTH: Final = 17
 
 
 def pack_opaque(text: str) -> bytes:
-    """It packs an id that may have any form: 17 bytes for a known prefix and 32 hex digits, else its UTF-8.
+    """It packs an id that may have any form: 17 bytes for a UUID or a known prefix and 32 hex digits, else its UTF-8.
 
     Other texts get a NUL, or two where one would make 17 bytes, so that the two forms are never confused.
     """
@@ -111,6 +113,8 @@ def pack_opaque(text: str) -> bytes:
         prefix = text[: length - 32]
         if prefix in _PREFIXES and (packed := pack_id(prefix, text)) is not None:
             return _PREFIXES.index(prefix).to_bytes(1, "big") + packed
+    elif length == 36 and (packed := pack_id("", text.replace("-", ""))) is not None and _with_hyphens(packed) == text:
+        return _UUID.to_bytes(1, "big") + packed
     encoded = text.encode() + b"\0"
     return encoded if len(encoded) != _PACKED_LENGTH else encoded + b"\0"
 
@@ -118,8 +122,14 @@ def pack_opaque(text: str) -> bytes:
 def unpack_opaque(packed: bytes) -> str:
     """It gives the text again."""
     if len(packed) == _PACKED_LENGTH:
-        return _PREFIXES[packed[0]] + packed[1:].hex()
+        form = packed[0]
+        return _with_hyphens(packed[1:]) if form == _UUID else _PREFIXES[form] + packed[1:].hex()
     return packed.rstrip(b"\0").decode()
+
+
+def _with_hyphens(packed: bytes) -> str:
+    text = packed.hex()
+    return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
 
 
 class Numbers(Generic[E]):

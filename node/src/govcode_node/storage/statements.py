@@ -87,6 +87,12 @@ def insert_unless(table: Table, *target: str) -> Statement:
     return Statement(statement, *(column.name for column in table.columns))
 
 
+def insert_returning_unless(table: Table, column: str, *, returning: ColumnElement[Any]) -> Statement:
+    """It inserts a row of one value unless it is there, and returns a column of the row that it inserted."""
+    statement = insert(table).values(row_values(table, column)).on_conflict_do_nothing(index_elements=[column])
+    return Statement(statement.returning(returning), column)
+
+
 def put(table: Table, *target: str) -> Statement:
     """It inserts a row, or replaces what the row with the same target columns says."""
     statement = insert(table).values(row_values(table))

@@ -10,6 +10,7 @@ from sqlalchemy import select, tuple_
 from govcode_node.domain.audit import AuditAction, AuditEntry, AuditRecord, chain_input
 from govcode_node.storage.batches import Batch
 from govcode_node.storage.columns import AUDIT_ACTIONS, from_ms, pack_opaque, to_ms, unpack_opaque
+from govcode_node.storage.names import Names
 from govcode_node.storage.statements import Parameters, Statement, constant, row_insert, value
 from govcode_node.storage.tables import audit, audit_writers
 
@@ -69,8 +70,9 @@ class Chain:
         self.head: tuple[int, bytes] = (0, _FIRST)
         self.ahead: tuple[int, bytes] = self.head
 
-    def link(self, entries: list[AuditEntry]) -> list[Parameters]:
+    def link(self, entries: list[AuditEntry], names: Names) -> list[Parameters]:
         """It gives the entries their places behind the last one and makes their rows."""
+        number = names.number
         seq, previous = self.ahead
         sm3, writer_id, writer_no = self._sm3, self.writer_id, self.writer_no
         rows: list[Parameters] = []
@@ -82,12 +84,12 @@ class Chain:
                     to_ms(entry.happened_at),
                     writer_no,
                     seq,
-                    entry.actor_class,
-                    entry.actor,
+                    number(entry.actor_class),
+                    number(entry.actor),
                     AUDIT_ACTIONS.number[entry.action],
                     pack_opaque(entry.object),
-                    entry.result,
-                    entry.biz_serial,
+                    number(entry.result),
+                    pack_opaque(entry.biz_serial),
                     pack_opaque(entry.trace_id),
                     _details(entry),
                     previous,
@@ -111,11 +113,12 @@ class SqlAuditStore:
     A serial has no index of its own, as that would cost each record a random page: ask with a span of time.
     """
 
-    __slots__ = ("_link", "_rows")
+    __slots__ = ("_link", "_names", "_rows")
 
     def __init__(self, batch: Batch, chain: Chain) -> None:
         self._link = batch.link
-        self._rows = batch.buffer(_ADD, finish=chain.link).rows
+        self._names = batch.names
+        self._rows = batch.buffer(_ADD, finish=lambda entries: chain.link(entries, batch.names)).rows
 
     def add(self, entry: AuditEntry) -> None:
         """See the port."""
@@ -149,20 +152,20 @@ class SqlAuditStore:
         if action:
             parameters.append(AUDIT_ACTIONS.number[AuditAction(action)])
         if biz_serial:
-            parameters.append(biz_serial)
+            parameters.append(pack_opaque(biz_serial))
         statement = _LIST[bool(action), bool(biz_serial)]
-        return [_record(row) for row in self._link.all(statement, tuple(parameters))]
+        return [_record(row, self._names) for row in self._link.all(statement, tuple(parameters))]
 
 
-def _record(row: tuple[Any, ...]) -> AuditRecord:
+def _record(row: tuple[Any, ...], names: Names) -> AuditRecord:
     entry = AuditEntry(
         happened_at=from_ms(row[0]),
-        actor_class=row[3],
-        actor=row[4],
+        actor_class=names.text(row[3]),
+        actor=names.text(row[4]),
         action=AUDIT_ACTIONS.member[row[5]],
         object=unpack_opaque(row[6]),
-        result=row[7],
-        biz_serial=row[8],
+        result=names.text(row[7]),
+        biz_serial=unpack_opaque(row[8]),
         trace_id=unpack_opaque(row[9]),
         details=json.loads(row[10]) if row[10] else {},
     )

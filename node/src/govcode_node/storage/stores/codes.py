@@ -4,18 +4,15 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import and_, delete, exists, func, or_, select, text, update
+from sqlalchemy import and_, delete, func, or_, select, text, update
 
 from govcode_node.domain.accounts import AccountId
 from govcode_node.domain.codes import CodeId, CodeMode, CodeProfile, CodeState, SubjectKind, TerminalType
 from govcode_node.domain.issued_codes import LiveCode, StoredCode
-from govcode_node.domain.outcomes import Outcome
-from govcode_node.domain.scans import ScanAct
 from govcode_node.storage.batches import Batch
 from govcode_node.storage.columns import (
     ACCOUNT_PREFIX,
     CODE_STATES,
-    OUTCOMES,
     SCAN_PREFIX,
     from_ms,
     from_ms_or_none,
@@ -28,19 +25,23 @@ from govcode_node.storage.columns import (
     to_seconds,
     unpack_account,
 )
-from govcode_node.storage.statements import Statement, constant, insert_unless, put, row_insert, value
-from govcode_node.storage.tables import LONG_LIVED_SECONDS, codes, consumptions, live_codes, scans
+from govcode_node.storage.names import Names
+from govcode_node.storage.statements import Parameters, Statement, constant, put, row_insert, value
+from govcode_node.storage.tables import LONG_LIVED_SECONDS, codes, live_codes
 
 _c = codes.c
 _ISSUED: Final = CODE_STATES.number[CodeState.ISSUED]
 _FROZEN: Final = CODE_STATES.number[CodeState.FROZEN]
 _REVOKED: Final = CODE_STATES.number[CodeState.REVOKED]
 _SUPERSEDED: Final = CODE_STATES.number[CodeState.SUPERSEDED]
-_VALID: Final = OUTCOMES.number[Outcome.VALID]
 _SUBJECT_KINDS: Final = {int(member): member for member in SubjectKind}
 _MODES: Final = {int(member): member for member in CodeMode}
 _PROFILES: Final = {int(member): member for member in CodeProfile}
 _TERMINALS: Final = {int(member): member for member in TerminalType}
+
+_PARTS: Final = 0b111
+_APP: Final = 13
+"""Place of the application in a row."""
 
 _ADD = row_insert(codes)
 _GET = Statement(select(codes).where(_c.code_id == value("id", _c.code_id)), "id")
@@ -90,12 +91,14 @@ _REVOKE_SHORT_LIVED = Statement(
     .where(
         # A list of seconds, not a span: each is one step into the index, while a span would read everybody's codes.
         _c.issued_at.in_([value(name, _c.issued_at) for name in _SECONDS]),
+        _c.account_part == value("part", _c.account_part),
         _c.account_id == value("account", _c.account_id),
         _c.expires_at > value("now", _c.expires_at),
         _REVOCABLE,
     )
     .values(_REVOKED_NOW),
     *_SECONDS,
+    "part",
     "account",
     "now",
     "at",
@@ -115,9 +118,10 @@ _USED = Statement(
     select(_c.code_id).where(
         text("profile = 1 AND one_time = 1"),
         _NOT_OVER,
-        exists().where(consumptions.c.code_id == _c.code_id),
+        _c.used_by != value("unused", _c.used_by),
     ),
     "now",
+    "unused",
 )
 _COUNT = Statement(
     select(func.count()).where(
@@ -139,39 +143,40 @@ _LIVE = Statement(
 )
 _PUT_LIVE = put(live_codes, "account_id", "presenter", "terminal_type")
 _DROP_LIVE = Statement(delete(live_codes).where(_l.account_id == value("account", _l.account_id)), "account")
-_CONSUME = insert_unless(consumptions, "code_id")
-_CONSUMED_BY = Statement(
-    select(consumptions.c.scan_id).where(consumptions.c.code_id == value("id", consumptions.c.code_id)), "id"
-)
-_WAS_SCANNED = Statement(
-    select(constant(1))
-    .select_from(scans)
-    .where(scans.c.code_id == value("id", scans.c.code_id), text(f"outcome = {_VALID} AND act = {int(ScanAct.SCAN)}"))
-    .limit(constant(1))
-    .offset(constant(0)),
+_CONSUME = Statement(
+    update(codes)
+    .where(_c.code_id == value("id", _c.code_id), _c.used_by == value("unused", _c.used_by))
+    .values(used_by=value("scan", _c.used_by)),
     "id",
+    "unused",
+    "scan",
 )
+_CONSUMED_BY = Statement(select(_c.used_by).where(_c.code_id == value("id", _c.code_id)), "id")
+_UNUSED: Final = bytes(16)
 
 
 class SqlCodeStore:
     """Codes. Leans on the primary keys, which are in the order of time, and on the partial indexes beside them."""
 
-    __slots__ = ("_batch", "_buffer", "_link", "_rows")
+    __slots__ = ("_batch", "_buffer", "_link", "_names", "_rows")
 
     def __init__(self, batch: Batch) -> None:
         self._batch = batch
         self._link = batch.link
-        self._buffer = batch.buffer(_ADD)
+        self._names = batch.names
+        self._buffer = batch.buffer(_ADD, finish=self._finish)
         self._rows = self._buffer.rows
 
     def add(self, code: StoredCode) -> None:
         """See the port."""
         presenter = code.presenter_account_id
         expires_at = code.expires_at
+        account = pack_account(code.account_id)
         self._rows.append(
             (
                 code.code_id,
-                pack_account(code.account_id),
+                account,
+                account[15] & _PARTS,
                 None if presenter is None else pack_account(presenter),
                 int(code.subject_kind),
                 int(code.mode),
@@ -186,13 +191,19 @@ class SqlCodeStore:
                 CODE_STATES.number[code.state],
                 to_ms_or_none(code.state_at),
                 code.reason,
+                _UNUSED,
             )
         )
+
+    def _finish(self, rows: list[Any]) -> list[Parameters]:
+        """It puts the number of the application in the place of its name."""
+        number = self._names.number
+        return [(*row[:_APP], number(row[_APP]), *row[_APP + 1 :]) for row in rows]
 
     def get(self, code_id: bytes) -> StoredCode | None:
         """See the port."""
         row = self._link.one(_GET, (code_id,))
-        return _code(row) if row else None
+        return _code(row, self._names) if row else None
 
     def supersede(self, code_id: bytes, *, at: datetime) -> bool:
         """See the port. A code that waits in this batch is written first: two presentations may meet in one batch."""
@@ -228,7 +239,9 @@ class SqlCodeStore:
         first = now + _CLOCK_DIFFERENCE - len(_SECONDS) + 1
         parameters = (key, now, to_ms(at), reason)
         long_lived = self._link.write(_REVOKE_LONG_LIVED, parameters)
-        return long_lived + self._link.write(_REVOKE_SHORT_LIVED, (*range(first, first + len(_SECONDS)), *parameters))
+        return long_lived + self._link.write(
+            _REVOKE_SHORT_LIVED, (*range(first, first + len(_SECONDS)), key[15] & _PARTS, *parameters)
+        )
 
     def live(self, account_id: AccountId, *, presenter: AccountId, terminal_type: TerminalType) -> LiveCode | None:
         """See the port."""
@@ -268,23 +281,23 @@ class SqlCodeStore:
             self._link.write(_DROP_LIVE, (key,))
 
     def consume(self, code_id: bytes, *, scan_id: str, at: datetime) -> bool:
-        """See the port. The first row of a code wins; that is decided by the insertion, not by a look before it."""
-        return self._link.write(_CONSUME, (code_id, pack_own_id(SCAN_PREFIX, scan_id), to_ms(at))) == 1
+        """See the port. The first one wins by a conditional statement. The time of use is that in the scan's id."""
+        parameters = (code_id, _UNUSED, pack_own_id(SCAN_PREFIX, scan_id))
+        changed = self._link.write(_CONSUME, parameters)
+        if not changed and self._write_waiting(code_id):
+            changed = self._link.write(_CONSUME, parameters)
+        return changed == 1
 
     def consumed_by(self, code_id: bytes) -> str | None:
         """See the port."""
         row = self._link.one(_CONSUMED_BY, (code_id,))
-        return SCAN_PREFIX + row[0].hex() if row else None
-
-    def was_scanned(self, code_id: bytes) -> bool:
-        """See the port. Leans on the partial index of VALID scans."""
-        return self._link.one(_WAS_SCANNED, (code_id,)) is not None
+        return SCAN_PREFIX + row[0].hex() if row and row[0] != _UNUSED else None
 
     def ended_signed(self, *, now: datetime) -> Sequence[bytes]:
         """See the port. Frozen codes and used one-time codes are among them: none of these may pass offline."""
         seconds = to_seconds(now)
         ended = {row[0] for row in self._link.all(_ENDED, (seconds, to_ms(now)))}
-        ended.update(row[0] for row in self._link.all(_USED, (seconds,)))
+        ended.update(row[0] for row in self._link.all(_USED, (seconds, _UNUSED)))
         return sorted(ended)
 
     def count_issued(self, *, start: datetime, end: datetime) -> int:
@@ -293,23 +306,23 @@ class SqlCodeStore:
         return row[0] if row else 0
 
 
-def _code(row: tuple[Any, ...]) -> StoredCode:
-    presenter, expires_at = row[2], row[11]
+def _code(row: tuple[Any, ...], names: Names) -> StoredCode:
+    presenter, expires_at = row[3], row[12]
     return StoredCode(
         code_id=CodeId(row[0]),
         account_id=unpack_account(row[1]),
         presenter_account_id=None if presenter is None else unpack_account(presenter),
-        subject_kind=_SUBJECT_KINDS[row[3]],
-        mode=_MODES[row[4]],
-        profile=_PROFILES[row[5]],
-        terminal_type=_TERMINALS[row[6]],
-        scene_no=row[7],
-        one_time=row[8] == 1,
-        key_no=row[9],
-        issued_at=from_seconds(row[10]),
+        subject_kind=_SUBJECT_KINDS[row[4]],
+        mode=_MODES[row[5]],
+        profile=_PROFILES[row[6]],
+        terminal_type=_TERMINALS[row[7]],
+        scene_no=row[8],
+        one_time=row[9] == 1,
+        key_no=row[10],
+        issued_at=from_seconds(row[11]),
         expires_at=None if expires_at is None else from_seconds(expires_at),
-        app_id=row[12],
-        state=CODE_STATES.member[row[13]],
-        state_at=from_ms_or_none(row[14]),
-        reason=row[15],
+        app_id=names.text(row[_APP]),
+        state=CODE_STATES.member[row[14]],
+        state_at=from_ms_or_none(row[15]),
+        reason=row[16],
     )

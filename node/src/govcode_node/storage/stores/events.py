@@ -21,7 +21,8 @@ from govcode_node.storage.columns import (
     unpack_account,
     unpack_opaque,
 )
-from govcode_node.storage.statements import Statement, constant, row_insert, value
+from govcode_node.storage.names import Names
+from govcode_node.storage.statements import Parameters, Statement, constant, row_insert, value
 from govcode_node.storage.tables import events
 
 _c = events.c
@@ -29,11 +30,13 @@ _SCANNED: Final = 0
 _STATE_CHANGED: Final = 1
 _SESSION_ENDED: Final = 2
 _ACCOUNT_CLOSED: Final = 3
+_KIND: Final = 3
+"""Place of the kind in a row behind its application."""
 
 _ADD = row_insert(events, *(column.name for column in events.columns if column.name != "position"))
 _AFTER = Statement(
     select(events)
-    .where(_c.app_id == value("app", _c.app_id), _c.position > value("place", _c.position))
+    .where(_c.app == value("app", _c.app), _c.position > value("place", _c.position))
     .order_by(_c.position)
     .limit(value("limit", _c.position))
     .offset(constant(0)),
@@ -43,7 +46,7 @@ _AFTER = Statement(
 )
 _LAST = Statement(
     select(_c.position)
-    .where(_c.app_id == value("app", _c.app_id))
+    .where(_c.app == value("app", _c.app))
     .order_by(_c.position.desc())
     .limit(value("limit", _c.position))
     .offset(constant(0)),
@@ -55,11 +58,12 @@ _LAST = Statement(
 class SqlEventStore:
     """Events. Leans on the index by application and position."""
 
-    __slots__ = ("_link", "_rows")
+    __slots__ = ("_link", "_names", "_rows")
 
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
-        self._rows = batch.buffer(_ADD, in_order=True).rows
+        self._names = batch.names
+        self._rows = batch.buffer(_ADD, finish=self._finish, in_order=True).rows
 
     def add(self, event: Event) -> None:
         """See the port."""
@@ -73,18 +77,39 @@ class SqlEventStore:
                 kind,
                 code_id,
                 scan_id,
-                json.dumps(facts, ensure_ascii=False, separators=(",", ":")) if facts else "",
+                facts,
             )
         )
 
+    def _finish(self, rows: list[Any]) -> list[Parameters]:
+        """It puts numbers in the places of names, and writes the facts."""
+        number = self._names.number
+        finished: list[Parameters] = []
+        for app_id, *columns, facts in rows:
+            if columns[_KIND] == _SCANNED:
+                outcome, organisation, place, scene_class, visited_node = facts
+                written = _text((outcome, number(organisation), place, scene_class, number(visited_node)))
+            else:
+                written = _text(facts)
+            finished.append((number(app_id), *columns, written))
+        return finished
+
     def after(self, app_id: str, *, position: int, limit: int) -> Sequence[Event]:
         """See the port."""
-        return [_event(row) for row in self._link.all(_AFTER, (app_id, position, limit))]
+        app = self._names.find(app_id)
+        if app is None:
+            return []
+        return [_event(row, self._names) for row in self._link.all(_AFTER, (app, position, limit))]
 
     def last_position(self, app_id: str) -> int:
         """See the port."""
-        row = self._link.one(_LAST, (app_id, 1))
+        app = self._names.find(app_id)
+        row = self._link.one(_LAST, (app, 1)) if app is not None else None
         return row[0] if row else 0
+
+
+def _text(facts: Sequence[str | int]) -> str:
+    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")) if facts else ""
 
 
 def _from_kind(kind: EventKind) -> tuple[int, bytes | None, bytes | None, Sequence[str | int]]:
@@ -100,16 +125,16 @@ def _from_kind(kind: EventKind) -> tuple[int, bytes | None, bytes | None, Sequen
             return _ACCOUNT_CLOSED, None, None, ()
 
 
-def _to_kind(kind: int, code_id: bytes, scan_id: bytes, facts: list[Any]) -> EventKind:
+def _to_kind(kind: int, code_id: bytes, scan_id: bytes, facts: list[Any], names: Names) -> EventKind:
     if kind == _SCANNED:
         return CodeScanned(
             code_id=code_id,
             scan_id=SCAN_PREFIX + scan_id.hex(),
             outcome=facts[0],
-            relying_party_name=facts[1],
+            relying_party_name=names.text(facts[1]),
             place=facts[2],
             scene_class=SceneClass(facts[3]),
-            visited_node=facts[4],
+            visited_node=names.text(facts[4]),
         )
     if kind == _STATE_CHANGED:
         return CodeStateChanged(code_id=code_id, state=CODE_CHANGES.member[facts[0]])
@@ -118,12 +143,12 @@ def _to_kind(kind: int, code_id: bytes, scan_id: bytes, facts: list[Any]) -> Eve
     return AccountClosed()
 
 
-def _event(row: tuple[Any, ...]) -> Event:
+def _event(row: tuple[Any, ...], names: Names) -> Event:
     return Event(
         position=row[0],
-        app_id=row[1],
+        app_id=names.text(row[1]),
         account_id=AccountId(unpack_account(row[2])),
         happened_at=from_ms(row[3]),
         event_id=unpack_opaque(row[4]),
-        kind=_to_kind(row[5], row[6], row[7], json.loads(row[8]) if row[8] else []),
+        kind=_to_kind(row[5], row[6], row[7], json.loads(row[8]) if row[8] else [], names),
     )

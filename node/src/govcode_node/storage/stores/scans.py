@@ -24,7 +24,8 @@ from govcode_node.storage.columns import (
     unpack_account,
     unpack_opaque,
 )
-from govcode_node.storage.statements import Statement, constant, row_insert, value
+from govcode_node.storage.names import Names
+from govcode_node.storage.statements import Parameters, Statement, constant, row_insert, value
 from govcode_node.storage.tables import scans
 
 _c = scans.c
@@ -32,6 +33,9 @@ _ACTS: Final = {int(member): member for member in ScanAct}
 _SCENE_CLASSES: Final = {int(member): member for member in SceneClass}
 _LAST: Final = b"\xff" * 17
 """Greater than every scan id."""
+
+_NAMED: Final = (1, 8, 9, 10, 15)
+"""Places of names in a row."""
 
 _ADD = row_insert(scans)
 _GET = Statement(select(scans).where(_c.scan_id == value("id", _c.scan_id)), "id")
@@ -73,16 +77,29 @@ _COUNT = Statement(
 class SqlScanStore:
     """Scans. Leans on the primary key, the unique index of serials, and the indexes by account and by time."""
 
-    __slots__ = ("_link", "_rows")
+    __slots__ = ("_link", "_names", "_rows")
 
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
-        self._rows = batch.buffer(_ADD).rows
+        self._names = batch.names
+        self._rows = batch.buffer(_ADD, finish=self._finish).rows
+
+    def _finish(self, rows: list[Any]) -> list[Parameters]:
+        """It puts numbers in the places of names."""
+        number = self._names.number
+        finished: list[Parameters] = []
+        for row in rows:
+            numbered = list(row)
+            for place in _NAMED:
+                numbered[place] = number(row[place])
+            finished.append(tuple(numbered))
+        return finished
 
     def find(self, *, caller: str, act: ScanAct, biz_serial: str) -> ScanRow | None:
         """See the port."""
-        row = self._link.one(_FIND, (caller, int(act), biz_serial))
-        return _scan(row) if row else None
+        name = self._names.find(caller)
+        row = self._link.one(_FIND, (name, int(act), pack_opaque(biz_serial))) if name is not None else None
+        return _scan(row, self._names) if row else None
 
     def add(self, row: ScanRow) -> None:
         """See the port."""
@@ -92,7 +109,7 @@ class SqlScanStore:
                 pack_own_id(SCAN_PREFIX, row.scan_id),
                 row.caller,
                 int(row.act),
-                row.biz_serial,
+                pack_opaque(row.biz_serial),
                 row.request_digest,
                 OUTCOMES.number[row.outcome],
                 row.code_id,
@@ -116,7 +133,7 @@ class SqlScanStore:
         """See the port."""
         key = pack_id(SCAN_PREFIX, scan_id)
         row = self._link.one(_GET, (key,)) if key else None
-        return _scan(row) if row else None
+        return _scan(row, self._names) if row else None
 
     def list_of(
         self, account_id: AccountId, *, start: datetime | None, before_scan_id: str, limit: int
@@ -127,32 +144,36 @@ class SqlScanStore:
         if account is None or before is None:
             return []
         since = 0 if start is None else to_ms(start)
-        return [_scan(row) for row in self._link.all(_LIST, (account, before, since, limit))]
+        return [_scan(row, self._names) for row in self._link.all(_LIST, (account, before, since, limit))]
 
     def count_outcomes(self, *, start: datetime, end: datetime) -> Sequence[OutcomeCount]:
         """See the port."""
+        text = self._names.text
         rows = self._link.all(_COUNT, (to_ms(start), to_ms(end)))
         return [
-            OutcomeCount(visited_node=visited, home_node=home, outcome=OUTCOMES.member[outcome].value, count=count)
+            OutcomeCount(
+                visited_node=text(visited), home_node=text(home), outcome=OUTCOMES.member[outcome].value, count=count
+            )
             for visited, home, outcome, count in rows
         ]
 
 
-def _scan(row: tuple[Any, ...]) -> ScanRow:
+def _scan(row: tuple[Any, ...], names: Names) -> ScanRow:
+    text = names.text
     account = row[7]
-    fields = row[15]
+    fields = text(row[15])
     return ScanRow(
         scan_id=SCAN_PREFIX + row[0].hex(),
-        caller=row[1],
+        caller=text(row[1]),
         act=_ACTS[row[2]],
-        biz_serial=row[3],
+        biz_serial=unpack_opaque(row[3]),
         request_digest=row[4],
         outcome=OUTCOMES.member[row[5]],
         code_id=row[6],
         account_id=None if account is None else unpack_account(account),
-        home_node=row[8],
-        visited_node=row[9],
-        relying_party_name=row[10],
+        home_node=text(row[8]),
+        visited_node=text(row[9]),
+        relying_party_name=text(row[10]),
         scene_no=row[11],
         scene_class=_SCENE_CLASSES[row[12]],
         place=row[13],

@@ -37,6 +37,13 @@ def _create_holders() -> None:
     )
     op.create_index("ix_accounts_subject_index", "accounts", ["subject_index"], unique=True)
     op.create_table(
+        "names",
+        sa.Column("name_no", sa.Integer(), sa.Identity(always=False), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("name_no", name="pk_names"),
+    )
+    op.create_index("ix_names_name", "names", ["name"], unique=True)
+    op.create_table(
         "relations",
         sa.Column("relation_id", sa.Text(), nullable=False),
         sa.Column("presenter_account_id", sa.LargeBinary(), nullable=False),
@@ -86,6 +93,7 @@ def _create_codes() -> None:
         "codes",
         sa.Column("code_id", sa.LargeBinary(), nullable=False),
         sa.Column("account_id", sa.LargeBinary(), nullable=False),
+        sa.Column("account_part", sa.SmallInteger(), nullable=False, comment="account_id's last three bits"),
         sa.Column("presenter_account_id", sa.LargeBinary(), nullable=True),
         sa.Column("subject_kind", sa.SmallInteger(), nullable=False),
         sa.Column("mode", sa.SmallInteger(), nullable=False),
@@ -96,14 +104,15 @@ def _create_codes() -> None:
         sa.Column("key_no", sa.Integer(), nullable=False),
         sa.Column("issued_at", sa.BigInteger(), nullable=False, comment="Unix seconds"),
         sa.Column("expires_at", sa.BigInteger(), nullable=True, comment="Unix seconds"),
-        sa.Column("app_id", sa.Text(), nullable=False),
+        sa.Column("app", sa.Integer(), nullable=False),
         sa.Column("state", sa.SmallInteger(), nullable=False),
         sa.Column("state_at", sa.BigInteger(), nullable=True),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("used_by", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("code_id", name="pk_codes"),
         sqlite_with_rowid=False,
     )
-    op.create_index("ix_codes_issued_at", "codes", ["issued_at", "account_id"], unique=False)
+    op.create_index("ix_codes_issued_at", "codes", ["issued_at", "account_part"], unique=False)
     op.create_index(
         "ix_codes_long_lived",
         "codes",
@@ -129,14 +138,6 @@ def _create_codes() -> None:
         postgresql_where=sa.text("profile = 1 AND one_time = 1"),
     )
     op.create_table(
-        "consumptions",
-        sa.Column("code_id", sa.LargeBinary(), nullable=False),
-        sa.Column("scan_id", sa.LargeBinary(), nullable=False),
-        sa.Column("consumed_at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("code_id", name="pk_consumptions"),
-        sqlite_with_rowid=False,
-    )
-    op.create_table(
         "live_codes",
         sa.Column("account_id", sa.LargeBinary(), nullable=False),
         sa.Column("presenter", sa.LargeBinary(), nullable=False),
@@ -154,9 +155,9 @@ def _create_codes() -> None:
 def _create_scans() -> None:
     op.create_table(
         "acts",
-        sa.Column("caller", sa.Text(), nullable=False),
-        sa.Column("method", sa.Text(), nullable=False),
-        sa.Column("biz_serial", sa.Text(), nullable=False),
+        sa.Column("caller", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("method", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("biz_serial", sa.LargeBinary(), nullable=False),
         sa.Column("request_digest", sa.LargeBinary(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
         sa.Column("acted_at", sa.BigInteger(), nullable=False),
@@ -166,21 +167,21 @@ def _create_scans() -> None:
     op.create_table(
         "scans",
         sa.Column("scan_id", sa.LargeBinary(), nullable=False),
-        sa.Column("caller", sa.Text(), nullable=False),
+        sa.Column("caller", sa.Integer(), nullable=False),
         sa.Column("act", sa.SmallInteger(), nullable=False),
-        sa.Column("biz_serial", sa.Text(), nullable=False),
+        sa.Column("biz_serial", sa.LargeBinary(), nullable=False),
         sa.Column("request_digest", sa.LargeBinary(), nullable=False),
         sa.Column("outcome", sa.SmallInteger(), nullable=False),
         sa.Column("code_id", sa.LargeBinary(), nullable=False),
         sa.Column("account_id", sa.LargeBinary(), nullable=True),
-        sa.Column("home_node", sa.Text(), nullable=False),
-        sa.Column("visited_node", sa.Text(), nullable=False),
-        sa.Column("relying_party_name", sa.Text(), nullable=False),
+        sa.Column("home_node", sa.Integer(), nullable=False),
+        sa.Column("visited_node", sa.Integer(), nullable=False),
+        sa.Column("relying_party_name", sa.Integer(), nullable=False),
         sa.Column("scene_no", sa.Integer(), nullable=False),
         sa.Column("scene_class", sa.SmallInteger(), nullable=False),
         sa.Column("place", sa.Text(), nullable=False),
         sa.Column("device_id", sa.Text(), nullable=False),
-        sa.Column("disclosed_fields", sa.Text(), nullable=False),
+        sa.Column("disclosed_fields", sa.Integer(), nullable=False),
         sa.Column("decided_at", sa.BigInteger(), nullable=False),
         sa.Column("trace_id", sa.LargeBinary(), nullable=False),
         sa.Column("answer", sa.LargeBinary(), nullable=False),
@@ -197,14 +198,6 @@ def _create_scans() -> None:
     )
     op.create_index("ix_scans_decided_at", "scans", ["decided_at"], unique=False)
     op.create_index("ix_scans_serial", "scans", ["caller", "act", "biz_serial"], unique=True)
-    op.create_index(
-        "ix_scans_valid",
-        "scans",
-        ["code_id"],
-        unique=False,
-        sqlite_where=sa.text("outcome = 0 AND act = 1"),
-        postgresql_where=sa.text("outcome = 0 AND act = 1"),
-    )
 
 
 def _create_registers() -> None:
@@ -266,12 +259,12 @@ def _create_trail() -> None:
         sa.Column("happened_at", sa.BigInteger(), autoincrement=False, nullable=False),
         sa.Column("writer_no", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("seq", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("actor_class", sa.Text(), nullable=False),
-        sa.Column("actor", sa.Text(), nullable=False),
+        sa.Column("actor_class", sa.Integer(), nullable=False),
+        sa.Column("actor", sa.Integer(), nullable=False),
         sa.Column("action", sa.SmallInteger(), nullable=False),
         sa.Column("object", sa.LargeBinary(), nullable=False),
-        sa.Column("result", sa.Text(), nullable=False),
-        sa.Column("biz_serial", sa.Text(), nullable=False),
+        sa.Column("result", sa.Integer(), nullable=False),
+        sa.Column("biz_serial", sa.LargeBinary(), nullable=False),
         sa.Column("trace_id", sa.LargeBinary(), nullable=False),
         sa.Column("details", sa.Text(), nullable=False),
         sa.Column("previous_hash", sa.LargeBinary(), nullable=False),
@@ -291,7 +284,7 @@ def _create_trail() -> None:
         sa.Column(
             "position", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), sa.Identity(always=False), nullable=False
         ),
-        sa.Column("app_id", sa.Text(), nullable=False),
+        sa.Column("app", sa.Integer(), nullable=False),
         sa.Column("account_id", sa.LargeBinary(), nullable=False),
         sa.Column("happened_at", sa.BigInteger(), nullable=False),
         sa.Column("event_id", sa.LargeBinary(), nullable=False),
@@ -302,7 +295,7 @@ def _create_trail() -> None:
         sa.PrimaryKeyConstraint("position", name="pk_events"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_events_app_id", "events", ["app_id", "position"], unique=False)
+    op.create_index("ix_events_app", "events", ["app", "position"], unique=False)
 
 
 def _create_hub() -> None:
