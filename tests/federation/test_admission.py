@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import grpc
 import pytest
@@ -74,7 +75,7 @@ async def test_the_first_bundle_comes_soon_after_approval(tmp_path: Path) -> Non
         assert time.monotonic() - begun < 5
 
 
-async def _is_refused(call: grpc.aio.UnaryUnaryCall[object, object]) -> None:
+async def _is_refused(call: Any) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call
     assert refused.value.code() == grpc.StatusCode.PERMISSION_DENIED

@@ -21,6 +21,9 @@ from typing import Any, Final
 from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode.hub.v1 import hub_service_pb2_grpc as hubv1_grpc
 from govcode.hub.v1 import node_pb2 as nodev1
+from govcode.operations.v1 import node_status_pb2 as statusv1
+from govcode.operations.v1 import operations_service_pb2 as operationsv1
+from govcode.operations.v1 import operations_service_pb2_grpc as operationsv1_grpc
 from govcode.routing.v1 import code_routing_service_pb2 as routingv1
 from govcode.routing.v1 import code_routing_service_pb2_grpc as routingv1_grpc
 from govcode.routing.v1 import trust_bundle_pb2 as trustv1
@@ -33,6 +36,7 @@ from govcode_node.domain.disclosure import FieldName, FieldRule
 from govcode_node.domain.routes import TrustBundle
 from govcode_node.domain.scans import ScanAct, ScanRow
 from govcode_node.domain.scenes import SceneClass
+from govcode_node.loops import BackgroundLoop
 from grpc import aio
 from kit.nodes import RunningNode, until, write_node
 from kit.pki import KitPki, kit_pki
@@ -179,9 +183,11 @@ class Federation:
     async def seen(self, node_id: str, condition: Callable[[nodev1.NodeView], bool]) -> nodev1.NodeView:
         """Wait until the board shows a node in some way."""
         async with asyncio.timeout(10):
-            while not condition(view := await self.view(node_id)):
+            while True:
+                view = await self.view(node_id)
+                if condition(view):
+                    return view
                 await asyncio.sleep(0.05)
-        return view
 
     async def suspend(self, node_id: str) -> int:
         """Suspend a node; the version of the bundle that says so."""
@@ -211,6 +217,9 @@ class Federation:
         else:
             self.nodes[node_id] = node
             self._running.add(node_id)
+        for (at, *_), holder in self._holders.items():
+            if at == node_id:
+                holder.backend = node.holders
         return node
 
     async def close(self) -> None:
@@ -280,6 +289,18 @@ def held_version(node: RunningNode) -> int:
     """Version of the bundle that a node holds; 0 without one."""
     bundle = node.app.trust.bundle()
     return bundle.version if bundle is not None else 0
+
+
+async def status_of(node: RunningNode) -> statusv1.NodeStatus:
+    """How a node finds itself, as it tells its operators."""
+    stub: Any = operationsv1_grpc.OperationsServiceStub(node.as_operator("audit-1"))
+    status: statusv1.NodeStatus = (await stub.GetNodeStatus(operationsv1.GetNodeStatusRequest())).status
+    return status
+
+
+def loop_of(node: RunningNode, name: str) -> BackgroundLoop:
+    """One of a node's background loops."""
+    return next(loop for loop in node.app.loops._loops if loop.name == name)
 
 
 async def scan_row(node: RunningNode, caller: str, biz_serial: str, *, act: ScanAct = ScanAct.SCAN) -> ScanRow | None:
