@@ -75,6 +75,8 @@ def _token_of(last: AuditRecord) -> str:
 def _key_of(token: str) -> tuple[datetime, str, int]:
     milliseconds, _, rest = token.partition(".")
     seq, _, writer_id = rest.partition(".")
-    if not (milliseconds.isdigit() and len(milliseconds) <= 15 and seq.isdigit() and len(seq) <= 18 and writer_id):
+    # 14 digits of milliseconds reach the year 5138; longer numbers are no time that can be computed with.
+    numbers = token.isascii() and milliseconds.isdigit() and seq.isdigit()
+    if not (numbers and len(milliseconds) <= 14 and len(seq) <= 18 and writer_id):
         raise CursorInvalidError(token)
     return _EPOCH + timedelta(milliseconds=int(milliseconds)), writer_id, int(seq)

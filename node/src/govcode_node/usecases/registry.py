@@ -24,6 +24,7 @@ from govcode_node.domain.parties import (
     DuplicateError,
     PartyUnknownError,
     RegistrationState,
+    RegistrationStateConflictError,
     RelyingParty,
     Scanner,
     check_move,
@@ -141,7 +142,8 @@ class Registry:
             if party is None:
                 raise PartyUnknownError(what="relying party", name=relying_party_id)
             check_move(party.state, target)
-            tx.parties.move_relying_party(relying_party_id, present=party.state, target=target)
+            if not tx.parties.move_relying_party(relying_party_id, present=party.state, target=target):
+                raise RegistrationStateConflictError(present=party.state.value, target=target.value)
             self._record_move(tx, call, biz_serial, relying_party_id, target, reason, now)
             return replace(party, state=target)
 
@@ -163,7 +165,8 @@ class Registry:
             if application is None:
                 raise PartyUnknownError(what="application", name=app_id)
             check_move(application.state, target)
-            tx.parties.move_application(app_id, present=application.state, target=target)
+            if not tx.parties.move_application(app_id, present=application.state, target=target):
+                raise RegistrationStateConflictError(present=application.state.value, target=target.value)
             self._record_move(tx, call, biz_serial, app_id, target, reason, now)
             return replace(application, state=target)
 
@@ -185,7 +188,8 @@ class Registry:
             if scanner is None:
                 raise PartyUnknownError(what="scanner", name=device_id)
             check_move(scanner.state, target)
-            tx.parties.move_scanner(device_id, present=scanner.state, target=target)
+            if not tx.parties.move_scanner(device_id, present=scanner.state, target=target):
+                raise RegistrationStateConflictError(present=scanner.state.value, target=target.value)
             self._record_move(tx, call, biz_serial, device_id, target, reason, now)
             return replace(scanner, state=target)
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from govcode_node.domain.accounts import AccountState
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
 from govcode_node.domain.disclosure import DisclosedField, FieldName, ScopeDeniedError
@@ -75,7 +76,8 @@ class Resolving:
                 raise ScopeDeniedError(field=name, scene_no=row.scene_no)
         code = tx.codes.get(row.code_id)
         account = tx.accounts.get(row.account_id) if row.account_id is not None else None
-        if code is None or account is None:
+        if code is None or account is None or account.state is not AccountState.ACTIVE:
+            # Closed or suspended since the scan: nothing more is told of the subject, not even its id.
             raise ScanNotFoundError(scan_id)
         rules = tuple(scope[name] for name in dict.fromkeys(field_names))
         fields = self._fields.disclose(tx, account=account, code=code, rules=rules)
