@@ -68,6 +68,7 @@ from govcode_node.steps import Foundations, make_steps
 from govcode_node.storage.database import SqlDatabase, writer_name
 from govcode_node.system_clock import SystemClock
 from govcode_node.telemetry.calls import CallWatch
+from govcode_node.telemetry.logs import setup_logging
 from govcode_node.telemetry.scraping import MetricsServer
 from govcode_node.telemetry.setup import TelemetrySettings, setup_telemetry
 from govcode_node.usecases.callers import RegisteredCallers
@@ -209,7 +210,8 @@ class App:
         limits = self._config.limits
         people = self._config.identity.people_file
         subjects = load_synthetic_subjects(people) if people is not None else SyntheticSubjects(people={}, companies={})
-        self.provider = LocalIdentityProvider(subjects, clock=self._clock)
+        lifetime = self._config.identity.identification_validity
+        self.provider = LocalIdentityProvider(subjects, clock=self._clock, lifetime=lifetime)
         return Foundations(
             node=self.node,
             rules=rules_of(self._config),
@@ -363,6 +365,7 @@ class App:
             position=ReportPosition(state / "report-position"),
             clock=self._clock,
             newer_bundle=newer_bundle,
+            longest_gap=self._config.reporting.buffered_summaries,
         )
         self._stack.push_async_callback(reporter.close)
         interval = self._config.reporting.interval.total_seconds()
@@ -414,7 +417,6 @@ class App:
             settings=EdgeSettings(
                 listen=self.address,
                 files=ServerFiles(certificate=server.certificate, key=server.key, roots=server.roots),
-                shared_port=server.workers > 1,
                 max_message_bytes=server.max_batch_bytes,
             ),
             table=table,
@@ -539,6 +541,7 @@ async def serve(config: Config, *, ready_file: Path | None = None) -> None:
         config: The configuration.
         ready_file: Where to write the address once the node serves; for supervisors that chose port 0.
     """
+    setup_logging(config.log.level.value, config.log.format.value)
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -14,7 +14,6 @@ from typing import Any, Final, cast
 
 from govcode_node.config_reading import ConfigError, Fault, anchor, option_types, structure_sections
 from govcode_node.config_sections import (
-    AuthorizationConfig,
     CodesConfig,
     CrossRegionFields,
     FederationConfig,
@@ -26,9 +25,7 @@ from govcode_node.config_sections import (
     NodeConfig,
     OneRole,
     OperatorName,
-    Profile,
     ReportingConfig,
-    RequestsConfig,
     ServerConfig,
     SessionsConfig,
     StorageConfig,
@@ -36,8 +33,8 @@ from govcode_node.config_sections import (
     TrustConfig,
 )
 from govcode_node.config_values import printable
-from govcode_node.domain.codes import Carrier, CodeProfile
 from govcode_node.domain.regions import HUB_REGION
+from govcode_node.domain.routes import BUNDLE_STOP_AGE
 from govcode_node.domain.scenes import SceneClass
 
 __all__ = ["Config", "ConfigError", "Fault", "describe", "load_config", "missing_files"]
@@ -52,7 +49,6 @@ class Config:
         operators: The first operators by name, each with the one role it holds.
     """
 
-    profile: Profile = Profile.DEVELOPMENT
     node: NodeConfig
     hub: HubConfig
     server: ServerConfig
@@ -62,8 +58,6 @@ class Config:
     federation: FederationConfig
     reporting: ReportingConfig
     codes: CodesConfig
-    authorization: AuthorizationConfig
-    requests: RequestsConfig
     identity: IdentityConfig
     sessions: SessionsConfig
     limits: LimitsConfig
@@ -121,7 +115,6 @@ def missing_files(config: Config) -> tuple[Fault, ...]:
         "server.region_ca_dir": server.region_ca_dir,
         **{f"server.region_cas.{region}": path for region, path in server.region_cas.items()},
         "keys.kek_file": config.keys.kek_file,
-        "trust.hub_region_ca": config.trust.hub_region_ca,
         "identity.people_file": config.identity.people_file,
     }
     faults = [Fault(option, f"{path} does not exist") for option, path in needed.items() if path and not path.exists()]
@@ -170,11 +163,6 @@ _RULES: Final = (
         lambda c: c.server.region_ca_dir is None and not c.server.region_cas,
     ),
     _Rule(
-        ("server.workers", "server.listen"),
-        "several workers share one port, so server.listen must name it",
-        lambda c: c.server.workers > 1 and c.server.listen.port == 0,
-    ),
-    _Rule(
         ("server.max_batch_bytes", "server.max_message_bytes"),
         "must not be smaller than server.max_message_bytes",
         lambda c: c.server.max_batch_bytes < c.server.max_message_bytes,
@@ -190,9 +178,9 @@ _RULES: Final = (
         lambda c: bool(c.trust.hub_endpoints) and not c.trust.hub_public_keys,
     ),
     _Rule(
-        ("trust.warn_after", "trust.stop_after"),
-        "must be shorter than trust.stop_after",
-        lambda c: c.trust.warn_after >= c.trust.stop_after,
+        ("trust.warn_after",),
+        "must be shorter than 72h, from which on other regions are refused without a warning",
+        lambda c: c.trust.warn_after >= BUNDLE_STOP_AGE,
     ),
     _Rule(
         ("trust.poll_interval", "trust.warn_after"),
@@ -203,31 +191,6 @@ _RULES: Final = (
         ("codes.dynamic_refresh", "codes.dynamic_validity"),
         "must be shorter than codes.dynamic_validity",
         lambda c: c.codes.dynamic_refresh >= c.codes.dynamic_validity,
-    ),
-    _Rule(
-        ("codes.profile",),
-        "an emergency code is sealed by the holder's device, so a node cannot issue it by default",
-        lambda c: c.codes.profile is CodeProfile.EMERGENCY,
-    ),
-    _Rule(
-        ("codes.guide_host", "codes.carriers"),
-        "is required where codes.carriers has GUIDE",
-        lambda c: Carrier.GUIDE in c.codes.carriers and c.codes.guide_host is None,
-    ),
-    _Rule(
-        ("authorization.grant_validity", "authorization.grant_max_validity"),
-        "must not exceed authorization.grant_max_validity",
-        lambda c: c.authorization.grant_validity > c.authorization.grant_max_validity,
-    ),
-    _Rule(
-        ("requests.nonce_memory", "requests.timestamp_window"),
-        "must be at least twice requests.timestamp_window, or a forgotten nonce could come back in time",
-        lambda c: c.requests.nonce_memory < 2 * c.requests.timestamp_window,
-    ),
-    _Rule(
-        ("requests.offline_serial_memory", "requests.serial_memory"),
-        "must not be shorter than requests.serial_memory",
-        lambda c: c.requests.offline_serial_memory < c.requests.serial_memory,
     ),
 )
 

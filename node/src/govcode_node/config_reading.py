@@ -78,8 +78,7 @@ def structure_sections(
     checked; if that works, it is among the values too.
 
     Args:
-        types: The top-level keys with their types. An absent table is read as an empty one, an absent plain value
-            is left out.
+        types: The top-level keys with their types, all of them tables; an absent one is read as an empty one.
         document: Parsed TOML.
 
     Returns:
@@ -89,8 +88,6 @@ def structure_sections(
     values: dict[str, object] = {}
     faults = [Fault(key, _unknown_option(key, types)) for key in document if key not in types]
     for key, kind in types.items():
-        if key not in document and not _is_table(kind):
-            continue
         raw = document.get(key, {})
         try:
             values[key] = converter.structure(raw, kind)
@@ -204,10 +201,6 @@ def _structure_enum(value: Any, kind: Any) -> Any:
     if not isinstance(value, str) or value not in members:
         raise ValueError(f"expected one of {', '.join(members)}")
     return members[value]
-
-
-def _is_table(kind: Any) -> bool:
-    return dataclasses.is_dataclass(kind) or _is_generic(kind, dict)
 
 
 def _is_generic(kind: Any, origin: type) -> bool:

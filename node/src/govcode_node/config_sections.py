@@ -24,7 +24,6 @@ from govcode_node.config_values import (
     parse_size,
 )
 from govcode_node.domain.callers import OperatorRole
-from govcode_node.domain.codes import Carrier, CodeProfile
 from govcode_node.domain.disclosure import FieldRule
 from govcode_node.domain.regions import RegionCode
 
@@ -40,19 +39,6 @@ OperatorName = Annotated[
 # One role a person: business, security and audit administration are separated (8.3-07, 8.3-21).
 OneRole = Annotated[tuple[OperatorRole, ...], Entries(least=1, most=1)]
 CrossRegionFields = Annotated[tuple[FieldRule, ...], Entries()]
-
-
-class Profile(StrEnum):
-    """What the node is run for."""
-
-    DEVELOPMENT = "development"
-    PRODUCTION = "production"
-
-
-class IdentityProviderKind(StrEnum):
-    """Where subjects are identified."""
-
-    LOCAL = "local"
 
 
 class LogLevel(StrEnum):
@@ -116,7 +102,6 @@ class ServerConfig:
     max_batch_bytes: Annotated[ByteSize, Between(4096, 16 * 1024**2)] = field(
         default_factory=lambda: parse_size("1MiB")
     )
-    workers: Annotated[int, Between(1, 256)] = 1
     drain_timeout: Annotated[timedelta, Between("0s", "10m")] = 20 * _SECOND
     default_deadline: Annotated[timedelta, Between("1s", "60s")] = 10 * _SECOND
 
@@ -147,16 +132,13 @@ class KeysConfig:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrustConfig:
-    """The hub, its pinned keys, and how old what came from it may be (architecture: bundle clocks)."""
+    """The hub, its pinned keys, and the trust bundle that comes from it."""
 
     hub_endpoints: Annotated[tuple[Endpoint, ...], Entries(most=8)] = ()
     hub_public_keys: Annotated[tuple[PublicPoint, ...], Entries(most=2)] = ()
-    hub_region_ca: Path | None = None
     bundle_file: Path = Path("trust-bundle.bin")
     poll_interval: Annotated[timedelta, Between("1s", "30m")] = 60 * _SECOND
     warn_after: Annotated[timedelta, Between("1m", "72h")] = _HOUR
-    stop_after: Annotated[timedelta, Between("1m", "72h")] = 72 * _HOUR
-    revocation_list_max_age: Annotated[timedelta, Between("1m", "4h")] = 4 * _HOUR
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,10 +151,6 @@ class FederationConfig:
     forward_timeout: Annotated[timedelta, Between("100ms", "2s")] = 2 * _SECOND
     breaker_failures: Annotated[int, Between(1, 1000)] = 5
     breaker_open: Annotated[timedelta, Between("1s", "5m")] = 10 * _SECOND
-    max_hops: Annotated[int, Between(1, 5)] = 5
-    answer_validity: Annotated[timedelta, Between("1s", "60s")] = 60 * _SECOND
-    unknown_route_memory: Annotated[timedelta, Between("1s", "10m")] = 30 * _SECOND
-    relay: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,7 +158,6 @@ class ReportingConfig:
     """What the node reports to the hub."""
 
     interval: Annotated[timedelta, Between("1s", "15s")] = 5 * _SECOND
-    summary_interval: Annotated[timedelta, Between("10s", "10m")] = _MINUTE
     buffered_summaries: Annotated[int, Between(10, 100_000)] = 4320
 
 
@@ -193,14 +170,7 @@ class CodesConfig:
     supersede_grace: Annotated[timedelta, Between("0s", "30s")] = 5 * _SECOND
     one_time_validity: Annotated[timedelta, Between("15s", "300s")] = 180 * _SECOND
     static_validity: Annotated[timedelta, Between("1d", "1095d")] = 365 * _DAY
-    emergency_validity: Annotated[timedelta, Between("1h", "72h")] = 24 * _HOUR
-    emergency_display: Annotated[timedelta, Between("10s", "5m")] = 30 * _SECOND
-    future_tolerance: Annotated[timedelta, Between("0s", "30s")] = 30 * _SECOND
-    apply_ticket_validity: Annotated[timedelta, Between("10s", "60s")] = 60 * _SECOND
-    resolve_window: Annotated[timedelta, Between("1m", "10m")] = 10 * _MINUTE
-    profile: CodeProfile = CodeProfile.MAC
     scheme: Annotated[str, Matches(r"[A-Z0-9]{1,16}", "the name of a code scheme, such as ZWM1")] = "ZWM1"
-    carriers: Annotated[tuple[Carrier, ...], Entries(least=1)] = (Carrier.SCREEN, Carrier.PRINTED)
     guide_host: (
         Annotated[str, Matches(r"(?=.{4,253}$)([A-Za-z0-9-]{1,63}\.)+[A-Za-z0-9-]{1,63}", "a host name")] | None
     ) = None
@@ -208,29 +178,9 @@ class CodesConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationConfig:
-    """Times of consent and grants (domain 4.2)."""
-
-    consent_timeout: Annotated[timedelta, Between("10s", "600s")] = 120 * _SECOND
-    grant_validity: Annotated[timedelta, Between("1m", "90d")] = 10 * _MINUTE
-    grant_max_validity: Annotated[timedelta, Between("1m", "90d")] = 90 * _DAY
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestsConfig:
-    """How long requests are remembered, and how far their clocks may be off (domain 4.2)."""
-
-    timestamp_window: Annotated[timedelta, Between("10s", "5m")] = 5 * _MINUTE
-    nonce_memory: Annotated[timedelta, Between("20s", "24h")] = 10 * _MINUTE
-    serial_memory: Annotated[timedelta, Between("24h", "30d")] = 24 * _HOUR
-    offline_serial_memory: Annotated[timedelta, Between("72h", "90d")] = 72 * _HOUR
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class IdentityConfig:
-    """The identity provider."""
+    """The local identity provider, which knows synthetic people."""
 
-    provider: IdentityProviderKind = IdentityProviderKind.LOCAL
     people_file: Path | None = None
     identification_validity: Annotated[timedelta, Between("30s", "15m")] = 5 * _MINUTE
 

@@ -232,7 +232,6 @@ class Federation:
             # A reader of the demo shall not wait for what an operator of a real node can.
             "[reporting]",
             'interval = "1s"',
-            'summary_interval = "10s"',
         ]
         if node.is_hub:
             return [*lines, "[hub]", "enabled = true"]
@@ -242,7 +241,6 @@ class Federation:
                 "[trust]",
                 f"hub_endpoints = [{_toml(hub_address)}]",
                 f"hub_public_keys = [{_toml(self._sign_keys[HUB][1])}]",
-                f"hub_region_ca = {_toml(certificates / 'regions' / HUB / 'ca.pem')}",
             ]
         lines.append("[disclosure]")
         lines += [f"{scene} = {json.dumps(fields)}" for scene, fields in self.plan.disclosure.items()]
