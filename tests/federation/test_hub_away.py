@@ -24,7 +24,7 @@ VALID = verdict_pb2.OUTCOME_VALID
 STALE = verdict_pb2.OUTCOME_TRUST_DATA_STALE
 
 
-async def outcome(federation: Federation, home: str, desk: CounterDesk) -> verdict_pb2.Outcome:
+async def outcome(federation: Federation, home: str, desk: CounterDesk) -> verdict_pb2.Outcome.ValueType:
     """Let a holder of one node be scanned at a counter."""
     shown = await (await federation.holder(home)).present()
     return (await desk.scan(shown.code.code_text)).verdict.outcome

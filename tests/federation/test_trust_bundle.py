@@ -107,7 +107,7 @@ async def test_a_bundle_of_a_newer_release_is_read_as_far_as_it_is_understood(
     hub: ScriptedHub, shanghai: RunningNode
 ) -> None:
     message = trust_bundle_to_proto(bundle_with(trust_in(shanghai), version=7, routes=ROUTES))
-    message.nodes[0].keys.add(key_id="0123456789abcdef", purpose=99, public_key=b"\x04" * 65)  # type: ignore[arg-type]
+    message.nodes[0].keys.add(key_id="0123456789abcdef", purpose=99, public_key=b"\x04" * 65)
     message.nodes[0].MergeFromString(b"\xfa\x3e\x03new")
     message.MergeFromString(b"\xfa\x3e\x03new")
     hub.offer(await signed(message))

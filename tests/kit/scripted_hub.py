@@ -14,7 +14,7 @@ from govcode.hub.v1 import hub_service_pb2_grpc as hubv1_grpc
 from govcode.hub.v1 import node_pb2 as nodev1
 from govcode.routing.v1 import trust_bundle_pb2 as trustv1
 from govcode_node.config import Config
-from govcode_node.config_values import Endpoint
+from govcode_node.config_values import Endpoint, PublicPoint
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.nodes import NodeState, NodeTrust
 from govcode_node.domain.routes import RouteEntry, TrustBundle
@@ -61,7 +61,7 @@ class ScriptedHub(hubv1_grpc.HubServiceServicer):
     def pinned(self, config: Config) -> Config:
         """A node's configuration that believes this hub."""
         endpoint = Endpoint("127.0.0.1", self._port)
-        point = sm2_key(KEY).public_key.to_point().hex()
+        point = PublicPoint(sm2_key(KEY).public_key.to_point().hex())
         return replace(config, trust=replace(config.trust, hub_endpoints=(endpoint,), hub_public_keys=(point,)))
 
     async def run_node(self, folder: Path, node_id: str, **options: Any) -> RunningNode:
