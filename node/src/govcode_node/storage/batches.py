@@ -77,10 +77,11 @@ class Batch:
 
     def flush_one(self, buffer: Buffer) -> None:
         """It writes what one buffer holds and empties it; the unit that runs then counts as one that wrote."""
+        # Names are entered before the lock is taken: to wait for another process's names under it could be for ever.
+        rows = buffer.rows if buffer.finish is None else buffer.finish(buffer.rows)
         if buffer.in_order and self.link.dialect == "postgresql":
             # Numbers of a sequence are given before the commit. Without the lock a reader could see number 8, take it
             # for the newest, and miss number 7, which commits later.
             self.link.command(f"SELECT pg_advisory_xact_lock({_ORDER_LOCK})")
-        rows = buffer.rows if buffer.finish is None else buffer.finish(buffer.rows)
         self.link.write_many(buffer.statement, rows)
         buffer.rows.clear()
