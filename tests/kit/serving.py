@@ -29,10 +29,12 @@ from govcode_node.domain.audit import AuditEntry
 from govcode_node.domain.callers import AppUnknownError, Caller, OperatorRole
 from govcode_node.domain.identities import CallerClass, Identity
 from govcode_node.edges.grpcio import EdgeSettings, GrpcioEdge, ServerFiles
+from govcode_node.rpc.call import RequestMetadata
 from govcode_node.rpc.health import HealthCheck, NodeHealth
 from govcode_node.rpc.identity import Identification
 from govcode_node.rpc.limits import CallerLimits, CallRate, CallRates, StreamSlots
 from govcode_node.rpc.methods import MethodTable
+from govcode_node.rpc.observing import CallTelemetry, EndCall
 from govcode_node.rpc.pipeline import Pipeline
 from govcode_node.rpc.policy import Policy
 from govcode_node.rpc.reflection import add_reflection
@@ -142,6 +144,27 @@ def fake_servicer(service: ServiceDescriptor, stubs: ModuleType, serve: Serve) -
     return type(f"Fake{service.name}", (getattr(stubs, f"{service.name}Servicer"),), made)()
 
 
+class CallBook:
+    """Telemetry that writes down how each call ended."""
+
+    def __init__(self) -> None:
+        self.begun: list[str] = []
+        self.ended: list[tuple[str, str, str]] = []
+
+    def begin(self, method: str, metadata: RequestMetadata) -> EndCall:
+        self.begun.append(method)
+        return _BookedEnd(metadata.traceparent, self.ended)
+
+
+@dataclass(frozen=True)
+class _BookedEnd:
+    traceparent: str
+    ended: list[tuple[str, str, str]]
+
+    def __call__(self, *, code: str, reason: str, caller: str) -> None:
+        self.ended.append((code, reason, caller))
+
+
 async def _answers_at_once(method: str, request: Any) -> None:
     return None
 
@@ -162,6 +185,7 @@ class Served:
     sizes: MessageSizes = field(default_factory=MessageSizes)
     checks: Mapping[str, HealthCheck] = field(default_factory=dict)
     needs: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    telemetry: CallTelemetry | None = None
     reflection: bool = True
     hub: bool = True
     audited: list[AuditEntry] = field(default_factory=list)
@@ -194,6 +218,7 @@ class Served:
             slots=self.slots,
             refusals=RefusalLog(record, clock=self.clock),
             clock=self.clock,
+            telemetry=self.telemetry,
             deadlines=self.deadlines,
             sizes=self.sizes,
         )

@@ -14,7 +14,7 @@ from govcode_node.rpc.call import current_call
 from govcode_node.rpc.limits import CallRate, CallRates
 from govcode_node.rpc.policy import Policy
 from govcode_node.rpc.rules import DeadlineRules, MessageSizes
-from kit.serving import GENEROUS, attempt, begin, details_of, reason_of
+from kit.serving import GENEROUS, CallBook, attempt, begin, details_of, reason_of
 
 SCAN = "/govcode.code.v1.CodeApplicationService/ScanCode"
 WATCH = "/govcode.code.v1.CodeApplicationService/WatchEvents"
@@ -245,3 +245,28 @@ async def test_a_bad_message_within_a_stream_ends_it_with_its_reason(start_serve
     with pytest.raises(grpc.aio.AioRpcError) as refused:
         await call.read()
     assert reason_of(refused.value) == "MESSAGE_TOO_LARGE"
+
+
+async def test_telemetry_sees_every_call_end_once_whatever_becomes_of_it(start_server: Any) -> None:
+    book, work = CallBook(), Work()
+    served = await start_server(serve=work, telemetry=book)
+    channel = served.channel()
+    cut = begin(channel, SCAN)
+    await work.begun.wait()
+    cut.cancel()
+    await work.cancelled.wait()
+    work.let_go.set()
+    assert await attempt(channel, SCAN) is None
+    assert reason_of(await attempt(channel, REPORT)) == "CALLER_NOT_ALLOWED"
+    assert reason_of(await attempt(served.channel(served.pki.region_naming_a_node()), SCAN)) == "CERTIFICATE_UNTRUSTED"
+    watching = begin(channel, WATCH)
+    assert [await watching.read(), await watching.read()][1] is grpc.aio.EOF
+    assert await watching.code() is grpc.StatusCode.OK
+    assert len(book.begun) == 5
+    assert book.ended == [
+        ("CANCELLED", "", "app.relying_party"),
+        ("OK", "", "app.relying_party"),
+        ("PERMISSION_DENIED", "CALLER_NOT_ALLOWED", "app.relying_party"),
+        ("UNAUTHENTICATED", "CERTIFICATE_UNTRUSTED", ""),
+        ("OK", "", "app.relying_party"),
+    ]

@@ -57,8 +57,10 @@ async def test_reflection_lists_the_six_services_of_clause_7(start_server: Any) 
 
 async def test_reflection_is_a_setting(start_server: Any) -> None:
     served = await start_server(reflection=False)
+    # As a unary call: grpcio's client stumbles now and then over a stream that ends while it is still sending.
+    method = "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"
     with pytest.raises(grpc.aio.AioRpcError) as refused:
-        await listed(served.channel())
+        await served.channel().unary_unary(method)(b"", timeout=10)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -93,11 +95,11 @@ async def test_health_tells_what_works_and_any_known_caller_may_ask(start_server
 
 
 async def test_a_drain_says_so_ends_streams_and_finishes_calls(start_server: Any) -> None:
-    begun, let_go = asyncio.Event(), asyncio.Event()
+    begun = {method: asyncio.Event() for method in (SCAN, WATCH, REPORT)}
+    let_go = asyncio.Event()
 
     async def work(method: str, request: Any) -> None:
-        if method == SCAN:
-            begun.set()
+        begun[method].set()
         await let_go.wait()
 
     served = await start_server(serve=work)
@@ -107,7 +109,8 @@ async def test_a_drain_says_so_ends_streams_and_finishes_calls(start_server: Any
     streams = [begin(channel, WATCH, timeout=None), begin(served.channel("node"), REPORT, timeout=None)]
     await streams[0].read()
     running = asyncio.ensure_future(begin(channel, SCAN))
-    await begun.wait()
+    for event in begun.values():
+        await event.wait()
     stopping = asyncio.create_task(served.edge.stop(grace=timedelta(seconds=5), notice=timedelta(milliseconds=50)))
     assert (await watching.read()).status == NOT_SERVING
     for stream in streams:
@@ -228,3 +231,24 @@ async def test_silenced_handshakes_are_warned_of(
     monkeypatch.setenv("GRPC_VERBOSITY", "error")
     await start_server()
     assert "GRPC_VERBOSITY hides failed handshakes" in caplog.text
+
+
+@pytest.mark.slow
+@pytest.mark.req("N-53")
+async def test_a_path_that_is_pinged_without_calls_stays_open(start_server: Any) -> None:
+    served = await start_server()
+    certificate = served.pki.app("counter-app")
+    credentials = grpc.ssl_channel_credentials(served.pki.roots_pem, certificate.key_pem, certificate.certificate_pem)
+    # Faster than the 20 s that were agreed, so that the fourth ping, which a server of grpcio's defaults answers with
+    # GOAWAY, comes within the test.
+    options = [
+        ("grpc.keepalive_time_ms", 11_000),
+        ("grpc.keepalive_permit_without_calls", 1),
+        ("grpc.http2.max_pings_without_data", 0),
+    ]
+    async with grpc.aio.secure_channel(f"localhost:{served.port}", credentials, options=options) as channel:
+        await channel.channel_ready()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(50):
+                await channel.wait_for_state_change(grpc.ChannelConnectivity.READY)
+        assert await attempt(channel, SCAN) is None

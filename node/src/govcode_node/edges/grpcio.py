@@ -76,7 +76,7 @@ class EdgeSettings:
             ("grpc.max_connection_age_grace_ms", _milliseconds(self.max_connection_age_grace)),
             # Callers ping every 20 s, also without calls (N-53). The core's own minimum of five minutes would answer
             # them with GOAWAY too_many_pings; half the agreed interval leaves room for clocks and queues.
-            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+            ("grpc.http2.min_ping_interval_without_data_ms", 10_000),
             ("grpc.keepalive_permit_without_calls", 1),
             # And the server pings by itself, so that it notices within 40 s that a caller has gone.
             ("grpc.keepalive_time_ms", 20_000),
