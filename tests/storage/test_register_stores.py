@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from govcode_node.domain.events import AccountClosed, CodeChange, CodeStateChanged, SessionEnded
-from govcode_node.domain.nodes import NodeState, OutcomeCount, StatusSummary
+from govcode_node.domain.nodes import NodeStanding, NodeState, OutcomeCount, StatusSummary
 from govcode_node.domain.parties import RegistrationState
 from govcode_node.ports.stores import Database, NodeTotals, Transaction
 from storage import samples
@@ -142,6 +142,14 @@ async def test_nodes_are_replaced_and_moved_only_from_the_states_named(database:
     expected = replace(newer, trust=replace(newer.trust, state=NodeState.ACTIVE), state_at=LATER, state_operator="li")
     assert moved == expected
     assert await database.read(lambda tx: tx.hub.node("none")) is None
+
+
+async def test_what_was_approved_is_kept_beside_what_waits(database: Database) -> None:
+    approved = samples.registered_node(state=NodeState.ACTIVE)
+    standing = NodeStanding(trust=approved.trust, prefixes=approved.prefixes)
+    waiting = samples.registered_node(prefixes=("4203",), keys=(), in_force=standing)
+    await database.run(lambda tx: tx.hub.put_node(waiting))
+    assert await database.read(lambda tx: tx.hub.node("420102")) == waiting
 
 
 async def test_bundle_versions_only_grow_and_the_newest_is_kept(database: Database) -> None:

@@ -9,7 +9,7 @@ import pytest
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.digests import sm3
 from govcode_node.domain.evidence import EvidencePurpose
-from govcode_node.domain.nodes import RevocationListDigest
+from govcode_node.domain.nodes import NodeState, RevocationListDigest
 from govcode_node.domain.recognition import HomeNodeUnreachableError, RevocationList
 from govcode_node.federation.incidents import Incidents
 from govcode_node.federation.lists import ListFetcher, RevocationShelf
@@ -214,8 +214,9 @@ async def test_name_that_is_no_node_id_never_becomes_a_file(node: Node) -> None:
 async def test_nodes_that_left_the_bundle_are_forgotten(node: Node) -> None:
     wuhan = await node.fleet.join("420100")
     await node.fetcher.fetch_due()
-    wuhan.prefixes = ("4209",)
-    await node.hub.registry.register(wuhan.call, await wuhan.signed_registration())
+    retired = wuhan.registered(NodeState.RETIRED)
+    await node.hub.database.run(lambda tx: tx.hub.put_node(retired))
+    await node.hub.registry.issue_bundle()
     await node.hub.follow()
     await node.fetcher.fetch_due()
     assert node.shelf.get("420100") is None

@@ -180,16 +180,114 @@ def with_another_encryption_key(registration: NodeRegistration) -> NodeRegistrat
 
 
 @pytest.mark.req("7.3-01")
-async def test_other_keys_or_prefixes_need_a_new_approval(hub: HubKit, wuhan: NodeKit) -> None:
-    for changed in (
-        with_another_encryption_key(wuhan.registration()),
-        replace(wuhan.registration(), prefixes=("4201", "4203")),
-    ):
-        await hub.join(wuhan)
-        node = await hub.registry.register(wuhan.call, await wuhan.signed_registration(changed))
-        assert node.trust.state is NodeState.JOINING
-        assert (await hub.bundle()).node("420100") is None
-        await register(hub, wuhan)
+async def test_approved_signing_key_vouches_for_the_nodes_other_keys(hub: HubKit, wuhan: NodeKit) -> None:
+    await hub.join(wuhan)
+    before = hub.registry.bundle_version
+    changed = with_another_encryption_key(wuhan.registration())
+    node = await hub.registry.register(wuhan.call, await wuhan.signed_registration(changed))
+    assert node.trust.state is NodeState.ACTIVE
+    assert node.trust.keys == changed.keys
+    assert node.state_operator == "security"
+    trusted = (await hub.bundle()).node("420100")
+    assert trusted is not None
+    assert trusted.keys == changed.keys
+    assert hub.registry.bundle_version > before
+
+
+def other_signing_key(node: NodeKit, hub: HubKit) -> NodeKit:
+    return NodeKit(node.node_id, hub.clock, prefixes=node.prefixes, sign_key="new sign")
+
+
+@pytest.mark.req("7.3-01")
+async def test_another_signing_key_waits_for_approval_and_the_approved_one_stays_in_force(
+    hub: HubKit, wuhan: NodeKit
+) -> None:
+    await hub.join(wuhan)
+    renewed = other_signing_key(wuhan, hub)
+    node = await hub.registry.register(renewed.call, await renewed.signed_registration())
+    assert node.trust.state is NodeState.JOINING
+    await hub.registry.issue_bundle()
+    trusted = (await hub.bundle()).node("420100")
+    assert trusted is not None
+    assert trusted.keys == wuhan.keys
+    assert trusted.state is NodeState.ACTIVE
+
+    with pytest.raises(NodeStateConflictError):
+        await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    approved, _ = await hub.registry.approve(operator_call(), node_id="420100", key_id=renewed.sign_key_id)
+    trusted = (await hub.bundle()).node("420100")
+    assert trusted is not None
+    assert trusted.keys == renewed.keys == approved.trust.keys
+    assert approved.in_force is None
+    assert await hub.database.read(lambda tx: tx.hub.node("420100")) == approved
+
+
+@pytest.mark.req("7.3-01")
+async def test_other_prefixes_wait_for_approval_and_the_approved_ones_stay_in_force(
+    hub: HubKit, wuhan: NodeKit
+) -> None:
+    await hub.join(wuhan)
+    changed = replace(wuhan.registration(), prefixes=("4203",))
+    node = await hub.registry.register(wuhan.call, await wuhan.signed_registration(changed))
+    assert node.trust.state is NodeState.JOINING
+    bundle = await hub.bundle()
+    assert bundle.home_of(RegionCode("420106")) == "420100"
+    assert bundle.home_of(RegionCode("420300")) is None
+    for taken in ("4201", "4203"):
+        with pytest.raises(PrefixConflictError):
+            await register(hub, NodeKit("420000", hub.clock, prefixes=(taken,)))
+    await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    bundle = await hub.bundle()
+    assert bundle.home_of(RegionCode("420106")) is None
+    assert bundle.home_of(RegionCode("420300")) == "420100"
+
+
+async def test_node_that_says_again_what_was_approved_needs_no_new_approval(hub: HubKit, wuhan: NodeKit) -> None:
+    await hub.join(wuhan)
+    renewed = other_signing_key(wuhan, hub)
+    for _ in range(2):
+        await hub.registry.register(renewed.call, await renewed.signed_registration())
+    entries = len(await hub.audit())
+    await hub.registry.register(renewed.call, await renewed.signed_registration())
+    assert len(await hub.audit()) == entries
+    back = await hub.registry.register(wuhan.call, await wuhan.signed_registration())
+    assert back.trust.state is NodeState.ACTIVE
+    assert back.in_force is None
+
+
+async def test_node_whose_renewal_waits_can_be_suspended_with_the_keys_that_peers_trust(
+    hub: HubKit, wuhan: NodeKit
+) -> None:
+    await hub.join(wuhan)
+    renewed = other_signing_key(wuhan, hub)
+    await hub.registry.register(renewed.call, await renewed.signed_registration())
+    await hub.registry.suspend(operator_call(), node_id="420100", reason="key lost")
+    trusted = (await hub.bundle()).node("420100")
+    assert trusted is not None
+    assert trusted.state is NodeState.SUSPENDED
+    assert trusted.keys == wuhan.keys
+    with pytest.raises(NodeSuspendedError):
+        await hub.registry.register(renewed.call, await renewed.signed_registration())
+
+
+async def test_signing_key_that_has_ended_vouches_for_nothing(hub: HubKit, wuhan: NodeKit) -> None:
+    ended = replace(public_key("old sign", NodeKeyPurpose.SIGN), ends_at=hub.clock.now() - timedelta(days=1))
+    registration = replace(wuhan.registration(), keys=(*wuhan.keys, ended))
+    await register(hub, wuhan, keys=registration.keys)
+    await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    wuhan.signer.key_name = "old sign"
+    with pytest.raises(EvidenceRefusedError):
+        await hub.registry.register(wuhan.call, await wuhan.signed_registration(registration))
+
+
+async def test_second_worker_of_the_hub_knows_what_is_in_force(hub: HubKit, wuhan: NodeKit) -> None:
+    await hub.join(wuhan)
+    renewed = other_signing_key(wuhan, hub)
+    await hub.registry.register(renewed.call, await renewed.signed_registration())
+    other = hub.make_registry()
+    await other.issue_bundle()
+    assert await other.newest_bundle() is not None
+    assert other.resolve_route(RegionCode("420106"))[0].node_id == "420100"
 
 
 async def test_suspended_node_stays_in_the_bundle_as_suspended_with_its_routes(hub: HubKit, wuhan: NodeKit) -> None:

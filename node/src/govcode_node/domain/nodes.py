@@ -24,6 +24,9 @@ class NodeState(StrEnum):
     RETIRED = "RETIRED"
 
 
+_PUBLISHED: Final = frozenset({NodeState.ACTIVE, NodeState.SUSPENDED})
+
+
 class NodeKeyPurpose(StrEnum):
     """What a node's public key is for."""
 
@@ -108,8 +111,26 @@ class NodeRegistration:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeStanding:
+    """What the federation is told of a node: whom to trust, and the regions that it is home to."""
+
+    trust: NodeTrust
+    prefixes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RegisteredNode:
-    """A node in the hub's registry."""
+    """A node in the hub's registry.
+
+    Attributes:
+        trust: What it said of itself last, and where it stands.
+        prefixes: The regions of which it says that it is home to them.
+        software_version: Its program's version.
+        registered_at: When it registered first.
+        state_at: Since when it stands there.
+        state_operator: Who moved it there; empty where it came there by registering.
+        in_force: For a node that waits: what was approved of it before and holds until the approval; else None.
+    """
 
     trust: NodeTrust
     prefixes: tuple[str, ...]
@@ -117,6 +138,17 @@ class RegisteredNode:
     registered_at: datetime
     state_at: datetime
     state_operator: str = ""
+    in_force: NodeStanding | None = None
+
+    @property
+    def published(self) -> NodeStanding | None:
+        """What the trust bundle says of it; None where it is not in there.
+
+        A suspended node keeps its routes, so that its codes are refused, not sent astray.
+        """
+        if self.trust.state in _PUBLISHED:
+            return NodeStanding(trust=self.trust, prefixes=self.prefixes)
+        return self.in_force
 
 
 class NodeCondition(StrEnum):

@@ -182,12 +182,14 @@ class ReadEvidence(Generic[S]):
         statement: What was stated.
         payload: The bytes that were signed as the payload.
         node_id: Who signed.
+        key_id: With which key.
         signed_at: When.
     """
 
     statement: S
     payload: bytes
     node_id: str
+    key_id: str
     signed_at: datetime
 
 

@@ -14,29 +14,35 @@ from govcode_node.domain.nodes import (
     NodeKey,
     NodeKeyPurpose,
     NodeRegistration,
+    NodeStanding,
     NodeState,
     NodeSuspendedError,
     NodeTrust,
     PrefixConflictError,
     RegisteredNode,
 )
+from govcode_node.domain.recognition import EvidenceRefusedError
 from govcode_node.domain.regions import HUB_REGION
 
 _PREFIX: Final = re.compile(r"(?:[0-9]{2}){1,3}", re.ASCII)
 
 
-def check_registration(registration: NodeRegistration, *, signer: str, caller: Caller, now: datetime) -> None:
+def check_registration(
+    registration: NodeRegistration, *, signer: str, key_id: str, caller: Caller, now: datetime
+) -> None:
     """It raises unless the registration is the caller's own and of the form that the federation needs.
 
     Args:
         registration: What the node says of itself.
         signer: The node named in the evidence.
+        key_id: The key that signed the evidence.
         caller: The caller as its certificate names it.
         now: The clock.
 
     Raises:
         IdentityMismatchError: Certificate, evidence and registration do not name the same node.
         InvalidFieldError: A field is not of its form.
+        EvidenceRefusedError: The key that signed has ended.
     """
     for named in (registration.node_id, signer):
         if named != caller.name:
@@ -51,6 +57,9 @@ def check_registration(registration: NodeRegistration, *, signer: str, caller: C
     if PROTOCOL_VERSION not in registration.protocol_versions:
         raise InvalidFieldError("protocol_versions", f"does not have {PROTOCOL_VERSION}")
     _check_keys(registration, now=now)
+    # An ended key proves itself too, but whoever found it later must not speak for the node.
+    if key_id != _not_ended(registration.keys, NodeKeyPurpose.SIGN, now=now)[0].key_id:
+        raise EvidenceRefusedError(f"key {key_id} has ended")
 
 
 def _check_prefixes(prefixes: Sequence[str]) -> None:
@@ -86,7 +95,8 @@ def signing_key_id(node: NodeTrust, *, now: datetime) -> str:
 def admit(registration: NodeRegistration, *, present: RegisteredNode | None, now: datetime) -> RegisteredNode:
     """It gives the node as it stands in the registry after the registration.
 
-    A node that says the same keys and prefixes as before stays where it is; any other one waits for approval.
+    A node that says the same SIGN keys and prefixes as before stays where it is: the key that was approved vouches for
+    the node's other keys. Any other one waits for approval, and what was approved before stays in force until then.
 
     Args:
         registration: What the node says of itself.
@@ -98,23 +108,20 @@ def admit(registration: NodeRegistration, *, present: RegisteredNode | None, now
     """
     if present is not None and present.trust.state is NodeState.SUSPENDED:
         raise NodeSuspendedError(registration.node_id)
-    stays = (
-        present is not None
-        and present.trust.state is not NodeState.RETIRED
-        and present.prefixes == registration.prefixes
-        and _as_kept(present.trust.keys) == _as_kept(registration.keys)
-    )
+    held = _standing(present)
+    stays = held is not None and _says_what_was_approved(registration, held)
+    state = held.trust.state if held is not None and stays else NodeState.JOINING
     trust = NodeTrust(
         node_id=registration.node_id,
         region_code=registration.region_code,
         name_zh=registration.name_zh,
         name_en=registration.name_en,
-        state=present.trust.state if present is not None and stays else NodeState.JOINING,
+        state=state,
         endpoints=registration.endpoints,
         certificate_name=str(Identity(FEDERATION_TRUST_DOMAIN, CallerClass.NODE, registration.node_id)),
-        keys=present.trust.keys if present is not None and stays else registration.keys,
+        keys=_kept_keys(registration, present),
     )
-    moved = present is None or trust.state is not present.trust.state
+    moved = present is None or state is not present.trust.state
     return RegisteredNode(
         trust=trust,
         prefixes=registration.prefixes,
@@ -122,7 +129,31 @@ def admit(registration: NodeRegistration, *, present: RegisteredNode | None, now
         registered_at=now if present is None else present.registered_at,
         state_at=now if present is None or moved else present.state_at,
         state_operator="" if present is None or moved else present.state_operator,
+        in_force=present.published if present is not None and state is NodeState.JOINING else None,
     )
+
+
+def _standing(present: RegisteredNode | None) -> NodeStanding | None:
+    """It gives what a registration is compared with: what is in force, else what waits."""
+    if present is None or present.trust.state is NodeState.RETIRED:
+        return None
+    return present.published or NodeStanding(trust=present.trust, prefixes=present.prefixes)
+
+
+def _says_what_was_approved(registration: NodeRegistration, held: NodeStanding) -> bool:
+    """Whether prefixes and SIGN keys are the same; the approver looked at nothing else."""
+    return registration.prefixes == held.prefixes and _signing(registration.keys) == _signing(held.trust.keys)
+
+
+def _signing(keys: Iterable[NodeKey]) -> frozenset[NodeKey]:
+    return _as_kept(key for key in keys if key.purpose is NodeKeyPurpose.SIGN)
+
+
+def _kept_keys(registration: NodeRegistration, present: RegisteredNode | None) -> tuple[NodeKey, ...]:
+    """It gives the keys as the registry has them where they are the same, so that the same registration is no news."""
+    if present is not None and _as_kept(present.trust.keys) == _as_kept(registration.keys):
+        return present.trust.keys
+    return registration.keys
 
 
 def _as_kept(keys: Iterable[NodeKey]) -> frozenset[NodeKey]:
@@ -147,7 +178,7 @@ def check_prefixes_free(node_id: str, prefixes: Iterable[str], *, others: Iterab
         prefix: other.trust.node_id
         for other in others
         if other.trust.node_id != node_id and other.trust.state is not NodeState.RETIRED
-        for prefix in other.prefixes
+        for prefix in (*other.prefixes, *(other.in_force.prefixes if other.in_force is not None else ()))
     }
     for prefix in prefixes:
         if prefix in taken:

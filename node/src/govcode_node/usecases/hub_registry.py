@@ -34,7 +34,6 @@ REISSUE_AFTER: Final = timedelta(minutes=10)
 _SIGN_OF_LIFE: Final = 15.0
 _MAX_WATCHERS: Final = 10_000
 _MAX_REASON: Final = 200
-_IN_BUNDLE: Final = frozenset({NodeState.ACTIVE, NodeState.SUSPENDED})
 
 NodeListener = Callable[[RegisteredNode], None]
 
@@ -107,10 +106,12 @@ class HubRegistry:
         return 0 if self._newest is None else self._newest.bundle.version
 
     async def register(self, call: Call, evidence: bytes) -> RegisteredNode:
-        """It takes a node's registration; the node waits for approval unless it has it for these keys and prefixes.
+        """It takes a node's registration; the node waits for approval unless it has it for SIGN key and prefixes.
+
+        While a renewal waits, what was approved before stays in force.
 
         Raises:
-            EvidenceRefusedError: The node does not have the key that it shows.
+            EvidenceRefusedError: The node does not have the key that it shows, or it has ended.
             IdentityMismatchError: The certificate names another node.
             InvalidFieldError: A field is not of its form.
             PrefixConflictError: Another node is home to a prefix.
@@ -118,7 +119,7 @@ class HubRegistry:
         """
         read = await self._reader.read_registration(evidence)
         now = self._clock.now()
-        check_registration(read.statement, signer=read.node_id, caller=call.caller, now=now)
+        check_registration(read.statement, signer=read.node_id, key_id=read.key_id, caller=call.caller, now=now)
 
         def unit(tx: Transaction) -> tuple[RegisteredNode | None, RegisteredNode]:
             present = tx.hub.node(read.statement.node_id)
@@ -144,7 +145,7 @@ class HubRegistry:
 
         present, node = await self._database.run(unit)
         self._tell(node)
-        if present is not None and _peers_must_hear(present, node):
+        if present is not None and present.published != node.published:
             await self.issue_bundle()
         return node
 
@@ -178,6 +179,8 @@ class HubRegistry:
     async def suspend(self, call: Call, *, node_id: str, reason: str) -> tuple[RegisteredNode, int]:
         """It stops a node and returns it with the version of the bundle that says so; peers refuse it from then on.
 
+        Of a node whose renewal waits, it stops what is in force, and the renewal is dropped.
+
         Raises:
             InvalidFieldError: There is no reason, or it is too long.
             NodeUnknownError: There is no such node.
@@ -189,6 +192,9 @@ class HubRegistry:
 
         def unit(tx: Transaction) -> RegisteredNode:
             node = _known(tx, node_id)
+            if node.in_force is not None:
+                node = replace(node, trust=node.in_force.trust, prefixes=node.in_force.prefixes, in_force=None)
+                tx.hub.put_node(node)
             moved = _move(tx, call, node, present=(NodeState.ACTIVE,), target=NodeState.SUSPENDED, at=now)
             record(tx, call, AuditAction.NODE_SUSPENDED, at=now, object_id=node_id, reason=reason)
             return moved
@@ -332,8 +338,7 @@ class HubRegistry:
 def _bundle_of(
     nodes: tuple[RegisteredNode, ...], *, version: int, issued_at: datetime, digests: Mapping[str, RevocationListDigest]
 ) -> TrustBundle:
-    """It makes the bundle; a suspended node keeps its routes, so that its codes are refused, not sent astray."""
-    present = [node for node in nodes if node.trust.state in _IN_BUNDLE]
+    present = [node.published for node in nodes if node.published is not None]
     return TrustBundle(
         version=version,
         issued_at=issued_at,
@@ -345,16 +350,6 @@ def _bundle_of(
         ),
         nodes=tuple(replace(node.trust, revocation_list=digests.get(node.trust.node_id)) for node in present),
     )
-
-
-def _peers_must_hear(before: RegisteredNode, after: RegisteredNode) -> bool:
-    """Whether a registration changes what the bundle says: other endpoints or names, or a node that waits again."""
-
-    def said(node: RegisteredNode) -> tuple[object, ...]:
-        trust = node.trust
-        return trust.state, trust.endpoints, trust.name_zh, trust.name_en
-
-    return before.trust.state in _IN_BUNDLE and said(before) != said(after)
 
 
 def _known(tx: Transaction, node_id: str) -> RegisteredNode:
@@ -376,4 +371,7 @@ def _move(
     operator = call.caller.name
     if not tx.hub.move_node(node.trust.node_id, present=present, target=target, at=at, operator=operator):
         raise NodeStateConflictError(node.trust.state.value)
-    return replace(node, trust=replace(node.trust, state=target), state_at=at, state_operator=operator)
+    moved = replace(node, trust=replace(node.trust, state=target), state_at=at, state_operator=operator, in_force=None)
+    if node.in_force is not None:
+        tx.hub.put_node(moved)
+    return moved

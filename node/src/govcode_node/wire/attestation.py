@@ -154,6 +154,7 @@ class WireEvidenceReader:
             statement=registration_from_proto(message),
             payload=envelope.payload,
             node_id=envelope.node_id,
+            key_id=envelope.key_id,
             signed_at=envelope.signed_time,
         )
 
@@ -223,5 +224,6 @@ async def _parsed(envelope: Evidence, codec: StatementCodec[S]) -> ReadEvidence[
         statement=statement,
         payload=envelope.payload,
         node_id=envelope.node_id,
+        key_id=envelope.key_id,
         signed_at=envelope.signed_time,
     )

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from govcode_node.domain.nodes import (
     NodeKey,
     NodeKeyPurpose,
+    NodeStanding,
     NodeState,
     NodeTrust,
     RegisteredNode,
@@ -161,7 +162,15 @@ class SqlHubStore:
 
 def _registration(node: RegisteredNode) -> dict[str, Any]:
     """It makes a JSON object of everything about a node that has no column of its own."""
-    trust = node.trust
+    facts = _standing_facts(NodeStanding(trust=node.trust, prefixes=node.prefixes))
+    facts["software_version"] = node.software_version
+    if node.in_force is not None:
+        facts["in_force"] = _standing_facts(node.in_force) | {"state": node.in_force.trust.state.value}
+    return facts
+
+
+def _standing_facts(standing: NodeStanding) -> dict[str, Any]:
+    trust = standing.trust
     newest = trust.revocation_list
     return {
         "region_code": str(trust.region_code),
@@ -183,20 +192,33 @@ def _registration(node: RegisteredNode) -> dict[str, Any]:
         "revocation_list": None
         if newest is None
         else {"list_time": to_ms(newest.list_time), "digest": newest.digest.hex()},
-        "prefixes": list(node.prefixes),
-        "software_version": node.software_version,
+        "prefixes": list(standing.prefixes),
     }
 
 
 def _node(row: tuple[Any, ...]) -> RegisteredNode:
     facts = json.loads(row[2])
+    standing = _standing(row[0], NODE_STATES.member[row[1]], facts)
+    in_force = facts.get("in_force")
+    return RegisteredNode(
+        trust=standing.trust,
+        prefixes=standing.prefixes,
+        software_version=facts["software_version"],
+        registered_at=from_ms(row[3]),
+        state_at=from_ms(row[4]),
+        state_operator=row[5],
+        in_force=None if in_force is None else _standing(row[0], NodeState(in_force["state"]), in_force),
+    )
+
+
+def _standing(node_id: str, state: NodeState, facts: dict[str, Any]) -> NodeStanding:
     newest = facts["revocation_list"]
     trust = NodeTrust(
-        node_id=row[0],
+        node_id=node_id,
         region_code=RegionCode(facts["region_code"]),
         name_zh=facts["name_zh"],
         name_en=facts["name_en"],
-        state=NODE_STATES.member[row[1]],
+        state=state,
         endpoints=tuple(facts["endpoints"]),
         certificate_name=facts["certificate_name"],
         keys=tuple(_key(key) for key in facts["keys"]),
@@ -204,14 +226,7 @@ def _node(row: tuple[Any, ...]) -> RegisteredNode:
         if newest is None
         else RevocationListDigest(list_time=from_ms(newest["list_time"]), digest=bytes.fromhex(newest["digest"])),
     )
-    return RegisteredNode(
-        trust=trust,
-        prefixes=tuple(facts["prefixes"]),
-        software_version=facts["software_version"],
-        registered_at=from_ms(row[3]),
-        state_at=from_ms(row[4]),
-        state_operator=row[5],
-    )
+    return NodeStanding(trust=trust, prefixes=tuple(facts["prefixes"]))
 
 
 def _key(facts: dict[str, Any]) -> NodeKey:

@@ -92,7 +92,7 @@ class HubServiceServicer(object):
     """
 
     def RegisterNode(self, request, context):
-        """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of keys or prefixes needs a new approval.
+        """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of its SIGN key or prefixes needs a new approval, until which what was approved before stays in force.
         Callers: node, candidate
         Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, PREFIX_CONFLICT, NODE_SUSPENDED, INVALID_FIELD
         """

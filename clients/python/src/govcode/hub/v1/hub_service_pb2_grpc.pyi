@@ -34,7 +34,7 @@ class HubServiceStub:
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> HubServiceAsyncStub: ...
     RegisterNode: _grpc.UnaryUnaryMultiCallable[_hub_service_pb2.RegisterNodeRequest, _hub_service_pb2.RegisterNodeResponse]
-    """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of keys or prefixes needs a new approval.
+    """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of its SIGN key or prefixes needs a new approval, until which what was approved before stays in force.
     Callers: node, candidate
     Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, PREFIX_CONFLICT, NODE_SUSPENDED, INVALID_FIELD
     """
@@ -90,7 +90,7 @@ class HubServiceAsyncStub(HubServiceStub):
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     RegisterNode: _aio.UnaryUnaryMultiCallable[_hub_service_pb2.RegisterNodeRequest, _hub_service_pb2.RegisterNodeResponse]  # type: ignore[assignment]
-    """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of keys or prefixes needs a new approval.
+    """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of its SIGN key or prefixes needs a new approval, until which what was approved before stays in force.
     Callers: node, candidate
     Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, PREFIX_CONFLICT, NODE_SUSPENDED, INVALID_FIELD
     """
@@ -149,7 +149,7 @@ class HubServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _hub_service_pb2.RegisterNodeRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_hub_service_pb2.RegisterNodeResponse, _abc.Awaitable[_hub_service_pb2.RegisterNodeResponse]]:
-        """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of keys or prefixes needs a new approval.
+        """Registers the calling node, or renews what it said of itself. A node takes part only after approval; a change of its SIGN key or prefixes needs a new approval, until which what was approved before stays in force.
         Callers: node, candidate
         Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, PREFIX_CONFLICT, NODE_SUSPENDED, INVALID_FIELD
         """
