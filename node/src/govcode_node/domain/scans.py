@@ -108,7 +108,7 @@ class ScanRow:
         decided_at: When it was decided.
         trace_id: Trace of the act.
         answer: The sealed payload of the answer, for repetitions.
-        peer_evidence: Evidence of the other node: the home node's answer here, the visited node's request there.
+        peer_evidence: Sealed evidence of the other node: the home node's answer here, the visited node's request there.
     """
 
     scan_id: str

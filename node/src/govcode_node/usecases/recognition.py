@@ -41,6 +41,7 @@ from govcode_node.usecases.directory import HomeDirectory
 from govcode_node.usecases.event_feed import EventBell
 from govcode_node.usecases.judgement import CodeJudge, Finding, SceneCheck
 from govcode_node.usecases.notices import notify_scan
+from govcode_node.usecases.peer_evidence import seal_peer_evidence
 from govcode_node.usecases.subject_fields import SubjectFields
 from govcode_node.usecases.trail import record
 
@@ -305,5 +306,5 @@ class Recognition:
             decided_at=answer.decided_at,
             trace_id=question.call.trace_id,
             answer=self._keys.seal_record(self._attestor.payload_of(answer), answer.scan_id.encode()),
-            peer_evidence=question.evidence,
+            peer_evidence=seal_peer_evidence(self._keys, answer.scan_id, question.evidence),
         )

@@ -29,6 +29,7 @@ from govcode_node.usecases.directory import HomeDirectory
 from govcode_node.usecases.event_feed import EventBell
 from govcode_node.usecases.judgement import CodeJudge, Finding, SceneCheck
 from govcode_node.usecases.notices import notify_scan
+from govcode_node.usecases.peer_evidence import open_peer_evidence, seal_peer_evidence
 from govcode_node.usecases.reading_parties import ReadingParty, reading_party_of
 from govcode_node.usecases.remote_judgement import RemoteFinding, RemoteJudge
 from govcode_node.usecases.subject_fields import SubjectFields
@@ -323,7 +324,7 @@ class Scanning:
             decided_at=answer.decided_at,
             trace_id=reading.call.trace_id,
             answer=self._keys.seal_record(self._attestor.payload_of(answer), answer.scan_id.encode()),
-            peer_evidence=peer_evidence,
+            peer_evidence=seal_peer_evidence(self._keys, answer.scan_id, peer_evidence),
         )
 
     def _keep(self, tx: Transaction, reading: _Reading, row: ScanRow, finding: Finding | None) -> str | None:
@@ -349,7 +350,7 @@ class Scanning:
         return ScanResult(
             answer=answer,
             evidence=await self._attestor.attest_payload(EvidencePurpose.SCAN_ANSWER, ScanAnswer, payload),
-            home_evidence=row.peer_evidence,
+            home_evidence=open_peer_evidence(self._keys, row),
             home_region_name=self._homes.name_of(row.home_node),
             replayed=replayed,
         )
