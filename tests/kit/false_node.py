@@ -24,7 +24,6 @@ from govcode_node.wire.recognition import (
     recognize_request_from_proto,
     revocation_list_to_proto,
 )
-
 from kit.code_samples import code_content, code_text
 from kit.federation import WUHAN, Federation, hub_of
 from kit.hub_fakes import NodeKit, NodeSigner, public_key, sm2_key
@@ -139,7 +138,9 @@ class FalseNode:
         evidence = await signer.attest(purpose, payload_type, payload)
         return evidence_pb2.Evidence.FromString(evidence_to_bytes(evidence))
 
-    def tells(self, lie: Callable[[federationv1.RecognizeCodeRequest], Awaitable[evidence_pb2.Evidence | None]]) -> None:
+    def tells(
+        self, lie: Callable[[federationv1.RecognizeCodeRequest], Awaitable[evidence_pb2.Evidence | None]]
+    ) -> None:
         """Answer every question like that; with nothing where it gives None."""
 
         async def answer(asked: federationv1.RecognizeCodeRequest) -> federationv1.RecognizeCodeResponse:
