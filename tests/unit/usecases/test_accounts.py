@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 import pytest
 from govcode_client.device import HolderDevice
@@ -13,6 +14,7 @@ from govcode_node.domain.accounts import (
     AlreadyOpenError,
     DeviceNotBoundError,
     HolderProofInvalidError,
+    Session,
     SessionInvalidError,
     SessionNotFoundError,
     SubjectSuspendedError,
@@ -29,6 +31,7 @@ from govcode_node.domain.identification import (
 )
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.ports.security import HolderProof
+from govcode_node.ports.stores import Transaction
 from govcode_node.usecases.accounts import IdentifiedCommand, OpenedSession
 from kit.clocks import MovableClock
 from kit.federation_in_memory import FederationInMemory, NodeInMemory
@@ -380,12 +383,16 @@ async def test_the_own_session_can_be_ended_however_many_came_after_it(app: Mobi
     for number in range(101):
         app.node.clock.advance(1)
         later = replace(holder.session, token_hash=number.to_bytes(32, "big"), created_at=app.node.clock.now())
-        app.node.database.run_now(lambda tx, session=later: tx.sessions.add(session))
+        app.node.database.run_now(partial(_add_session, session=later))
 
     await end_session(holder)
 
     with pytest.raises(SessionInvalidError):
         await holder.present()
+
+
+def _add_session(transaction: Transaction, *, session: Session) -> None:
+    transaction.sessions.add(session)
 
 
 async def told(app: MobileApp) -> list[object]:

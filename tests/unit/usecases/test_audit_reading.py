@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from govcode_node.domain.audit import AuditAction
+from govcode_node.domain.audit import AuditAction, AuditRecord
 from govcode_node.domain.errors import CursorInvalidError
 from govcode_node.usecases.audit_reading import AuditFilter, AuditPage
 from kit.clocks import MovableClock
@@ -35,7 +35,8 @@ async def test_pages_hold_each_record_once_in_order(
         await holder.make_static()
     wanted = AuditFilter(end=clock.now() + timedelta(milliseconds=1))
     expected = await desk.audit()
-    found, token = [], ""
+    found: list[AuditRecord] = []
+    token = ""
     while True:
         page = await read(node, wanted, page_size=4, page_token=token)
         found.extend(page.records)

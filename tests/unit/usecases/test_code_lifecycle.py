@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from govcode_node.domain.audit import AuditAction
-from govcode_node.domain.codes import CodeMode, CodeProfile, CodeState
+from govcode_node.domain.codes import CodeId, CodeMode, CodeProfile, CodeState
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.events import CodeChange, CodeStateChanged
 from govcode_node.domain.issued_codes import CodeNotFoundError, CodeStateConflictError, IssuedCode
@@ -140,7 +140,7 @@ async def test_the_code_of_another_holder_looks_as_if_it_were_not_there(app: Mob
     with pytest.raises(CodeNotFoundError):
         await stranger.code(code.code)
     with pytest.raises(CodeNotFoundError):
-        await holder.change(act, replace(code.code, code_id=bytes(16)))
+        await holder.change(act, replace(code.code, code_id=CodeId(bytes(16))))
 
 
 async def test_an_operator_revokes_any_code_and_the_application_of_the_code_is_told_at_once(

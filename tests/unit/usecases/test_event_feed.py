@@ -141,11 +141,11 @@ async def test_a_stream_begins_with_its_cursor_and_gives_each_event_once(
     assert not begun.events
     assert scans_of(page.events) == [first]
     assert scans_of((await following).events) == [second]
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
     resumed = node.steps.feed.watch(call_of(app.caller, "WatchEvents"), cursor=page.cursor)
     await next_page(resumed)
     assert scans_of((await next_page(resumed)).events) == [second]
-    await resumed.aclose()  # type: ignore[attr-defined]
+    await resumed.aclose()
 
 
 async def test_a_silent_stream_gives_a_sign_of_life(
@@ -159,7 +159,7 @@ async def test_a_silent_stream_gives_a_sign_of_life(
     page = await next_page(stream)
 
     assert (list(page.events), page.cursor) == ([], "e5")
-    await stream.aclose()  # type: ignore[attr-defined]
+    await stream.aclose()
 
 
 def test_the_sign_of_life_comes_within_twenty_seconds() -> None:
@@ -178,12 +178,12 @@ async def test_an_application_has_so_many_streams_and_gets_one_back_when_it_ends
         await anext(streams[2])
     other = feed.watch(call_of(MobileApp(node, "other").caller, "WatchEvents"), cursor="e0")
     await anext(other)
-    await streams[0].aclose()  # type: ignore[attr-defined]
+    await streams[0].aclose()
     again = feed.watch(call_of(app.caller, "WatchEvents"), cursor="e0")
     await anext(again)
 
     for stream in (streams[1], other, again):
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
 
 
 @pytest.mark.parametrize("cursor", ["x", "e", "e-1", "e1.5", "e²", "7", "e" + "9" * 19])
