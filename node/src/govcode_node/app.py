@@ -15,9 +15,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Self
 
+from govcode_node.certificate_files import CertificateFiles
 from govcode_node.config import Config
 from govcode_node.crypto.attestor import BatchingAttestor
-from govcode_node.crypto.certificates import CertificateChecker
 from govcode_node.crypto.evidence import proved_bytes
 from govcode_node.crypto.keyprovider import SoftwareKeyStore
 from govcode_node.crypto.keyring import Keyring
@@ -29,7 +29,6 @@ from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.rate_limits import GcraLimiter, NamedLimit
 from govcode_node.edges.grpcio import EdgeSettings, GrpcioEdge, ServerFiles
-from govcode_node.federation.channels import ChannelIdentity
 from govcode_node.federation.exchange import TrustExchange
 from govcode_node.federation.holding import HeldTrust
 from govcode_node.federation.hub_client import HubClient
@@ -94,6 +93,7 @@ class App:
         database: Its store.
         loops: Its background loops.
         trust: The trust bundle that it holds.
+        certificates: What its certificate files hold.
         metrics_port: Where metrics are read; None where they are off.
     """
 
@@ -118,6 +118,7 @@ class App:
             SchemaVersionError: The store needs `govcode migrate`, or is newer than this program.
             StoreUnavailableError: The store does not answer.
             OSError: A certificate cannot be read, or the address is taken.
+            ValueError: A certificate file holds none, or the key is another certificate's.
         """
         app = cls(config, clock or SystemClock())
         try:
@@ -145,14 +146,16 @@ class App:
             verify=self._keyring.verify_with_public,
             proved_bytes=proved_bytes,
         )
-        self._identity = self._channel_identity()
+        self.certificates = CertificateFiles(self._config.server, now=self._clock.now)
+        self._loop("certificate files", self.certificates.step, every=30, limit=10)
         self._peers = GrpcPeers(
             own_id=self.node.node_id,
             trust=self.trust,
-            identity=self._identity,
+            identity=self.certificates.identity,
             settings=self._peer_settings(),
             clock=self._clock,
         )
+        self.certificates.on_identity(self._peers.replace_identity)
         self._stack.push_async_callback(self._peers.close)
         self._loop("peers", self._peers.tend, every=60, limit=30)
         self.steps = make_steps(self._foundations())
@@ -186,14 +189,6 @@ class App:
         pinned = tuple(bytes.fromhex(key) for key in self._config.trust.hub_public_keys)
         own = tuple(key.public_key for key in self.node.keys if key.purpose.value == "SIGN")
         return pinned + own if self._config.hub.enabled else pinned
-
-    def _channel_identity(self) -> ChannelIdentity:
-        server = self._config.server
-        return ChannelIdentity(
-            certificate_pem=server.certificate.read_bytes(),
-            key_pem=server.key.read_bytes(),
-            federation_ca_pem=server.federation_ca.read_bytes(),
-        )
 
     def _peer_settings(self) -> PeerSettings:
         federation = self._config.federation
@@ -257,13 +252,7 @@ class App:
         if self._config.hub.enabled:
             source = await self._start_hub(shelf)
         elif self._config.trust.hub_endpoints:
-            source = HubClient(
-                endpoints=tuple(str(endpoint) for endpoint in self._config.trust.hub_endpoints),
-                identity=self._identity,
-                settings=self._peer_settings(),
-                clock=self._clock,
-            )
-            self._stack.push_async_callback(source.close)
+            source = self._connect_hub()
         self._status = self._watch_condition(None)
         if source is None:
             return
@@ -292,6 +281,17 @@ class App:
         registrar = self._report_to(source, exchange, state)
         # Until the approval the hub refuses the stream, whose pauses have grown by then.
         registrar.on_approval(stream.wake)
+
+    def _connect_hub(self) -> HubClient:
+        client = HubClient(
+            endpoints=tuple(str(endpoint) for endpoint in self._config.trust.hub_endpoints),
+            identity=self.certificates.identity,
+            settings=self._peer_settings(),
+            clock=self._clock,
+        )
+        self.certificates.on_identity(client.replace_identity)
+        self._stack.push_async_callback(client.close)
+        return client
 
     async def _start_hub(self, shelf: RevocationShelf) -> LocalHub:
         own = registered_hub_of(self.node, now=self._clock.now())
@@ -470,11 +470,6 @@ class App:
 
     def _pipeline(self, table: MethodTable) -> Pipeline:
         server, limits = self._config.server, self._config.limits
-        certificates = CertificateChecker(
-            server.federation_ca.read_bytes(),
-            {region: path.read_bytes() for region, path in server.region_ca_files().items()},
-            now=self._clock.now,
-        )
         callers = RegisteredCallers(
             region_code=self.node.region_code,
             database=self.database,
@@ -494,7 +489,7 @@ class App:
 
         return Pipeline(
             node_id=self.node.node_id,
-            identification=Identification(certificates=certificates, callers=callers),
+            identification=Identification(certificates=self.certificates.checker, callers=callers),
             policy=self._policy,
             limits=CallerLimits(rates, monotonic=self._clock.monotonic),
             slots=StreamSlots(),

@@ -14,7 +14,7 @@ from typing import Final
 
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
-from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
 from govcode_node.domain.identities import (
@@ -29,7 +29,13 @@ from govcode_node.domain.identities import (
     trust_domain_of,
 )
 
-__all__ = ["CertificateChecker", "CheckedCertificate", "UntrustedCertificateError"]
+__all__ = [
+    "CertificateChecker",
+    "CheckedCertificate",
+    "ReloadingChecker",
+    "UntrustedCertificateError",
+    "check_key_pair",
+]
 
 _MAX_PEM_LENGTH: Final = 16 * 1024
 _SOUND_HASHES: Final = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
@@ -133,6 +139,40 @@ class CertificateChecker:
             not_before_at=not_before_at,
             not_after_at=not_after_at,
         )
+
+
+class ReloadingChecker:
+    """The checker in force: `replace` follows renewed authorities, from the next check on and without a pause."""
+
+    def __init__(self, checker: CertificateChecker) -> None:
+        """It begins with that one."""
+        self._checker = checker
+
+    def check(self, leaf_pem: bytes) -> CheckedCertificate:
+        """It checks a leaf with the checker in force; see `CertificateChecker.check`.
+
+        Raises:
+            UntrustedCertificateError: The certificate proves nothing.
+        """
+        return self._checker.check(leaf_pem)
+
+    def replace(self, checker: CertificateChecker) -> None:
+        """It puts another checker in force. The verdicts of the old one are forgotten with it."""
+        self._checker = checker
+
+
+def check_key_pair(certificate_pem: bytes, key_pem: bytes) -> None:
+    """It raises unless the private key is that of the first certificate.
+
+    Raises:
+        ValueError: It is another one, or one of the two cannot be read.
+    """
+    try:
+        key = serialization.load_pem_private_key(key_pem, password=None)
+    except (TypeError, UnsupportedAlgorithm) as error:
+        raise ValueError("the private key cannot be read") from error
+    if x509.load_pem_x509_certificate(certificate_pem).public_key() != key.public_key():
+        raise ValueError("certificate and private key do not belong together")
 
 
 def _load_authority(name: str, pem: bytes) -> tuple[x509.Certificate, ...]:
