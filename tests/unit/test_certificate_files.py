@@ -5,7 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from govcode_node.certificate_files import CertificateFiles
+from govcode_node.certificate_files import CertificateFiles, CertificateFilesError
 from govcode_node.config_sections import ServerConfig
 from govcode_node.crypto.authorities import IssuedCertificate
 from govcode_node.domain.identities import FEDERATION, CertificateFault, UntrustedCertificateError
@@ -117,7 +117,7 @@ async def test_half_a_rotation_leaves_the_old_certificate_in_force_until_the_oth
     old, renewed = files.identity, folder.renewed()
     folder.put(folder.server.certificate, renewed.certificate_pem)
     for _ in range(2):
-        with pytest.raises(ValueError, match="do not belong together"):
+        with pytest.raises(CertificateFilesError, match="do not belong together"):
             await files.step()
     assert (files.identity, told) == (old, [])
     folder.put(folder.server.key, renewed.key_pem)
@@ -135,7 +135,7 @@ async def test_broken_authority_is_said_and_holds_up_neither_the_others_nor_the_
     renewed = folder.renewed()
     folder.show(renewed)
     for _ in range(2):
-        with pytest.raises(ValueError, match="PEM"):
+        with pytest.raises(CertificateFilesError, match="PEM"):
             await files.step()
     assert [identity.certificate_pem for identity in told] == [renewed.certificate_pem]
     assert files.checker.check(folder.pki.app(region="420100").certificate_pem).authority == "420100"
@@ -152,5 +152,5 @@ async def test_missing_file_leaves_all_as_it_was(folder: Folder) -> None:
 
 def test_node_does_not_start_with_the_key_of_another_certificate(folder: Folder) -> None:
     folder.server.key.write_bytes(folder.renewed().key_pem)
-    with pytest.raises(ValueError, match="do not belong together"):
+    with pytest.raises(CertificateFilesError, match="do not belong together"):
         folder.read()

@@ -118,7 +118,7 @@ class App:
             SchemaVersionError: The store needs `govcode migrate`, or is newer than this program.
             StoreUnavailableError: The store does not answer.
             OSError: A certificate cannot be read, or the address is taken.
-            ValueError: A certificate file holds none, or the key is another certificate's.
+            CertificateFilesError: A certificate file holds none, or the key is another certificate's.
         """
         app = cls(config, clock or SystemClock())
         try:

@@ -14,12 +14,17 @@ from typing import Final, Generic, TypeVar
 
 from govcode_node.config_sections import ServerConfig
 from govcode_node.crypto.certificates import CertificateChecker, ReloadingChecker, check_key_pair
+from govcode_node.domain.errors import GovcodeError
 from govcode_node.federation.channels import ChannelIdentity
 
 _log: Final = logging.getLogger(__name__)
 
 T = TypeVar("T")
 IdentityListener = Callable[[ChannelIdentity], None]
+
+
+class CertificateFilesError(GovcodeError):
+    """What certificate files hold cannot be used; the message says which and why."""
 
 
 class CertificateFiles:
@@ -42,7 +47,7 @@ class CertificateFiles:
 
         Raises:
             OSError: One cannot be read.
-            ValueError: One holds no certificate, or certificate and key do not belong together.
+            CertificateFilesError: One holds no certificate, or certificate and key do not belong together.
         """
         self._server = server
         self._now = now
@@ -62,7 +67,7 @@ class CertificateFiles:
 
         Raises:
             OSError: A file cannot be read.
-            ValueError: What the files hold cannot be used.
+            CertificateFilesError: What the files hold cannot be used.
         """
         try:
             checker = await asyncio.to_thread(self._authority_files.changed)
@@ -105,7 +110,10 @@ class _FileGroup(Generic[T]):
         """It reads the files, whatever they are."""
         # Looked at before reading: what changes in between is found at the next look.
         seen = self._look()
-        value = self._load()
+        try:
+            value = self._load()
+        except ValueError as error:
+            raise CertificateFilesError(f"the files of the {self._name} cannot be used: {error}") from error
         self._seen = seen
         return value
 
