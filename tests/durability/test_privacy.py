@@ -27,7 +27,7 @@ from govcode_node.telemetry.logs import JsonFormatter
 from govcode_node.telemetry.setup import Telemetry, TelemetrySettings
 from grpc import aio
 from kit.canaries import Canaries, forms_of
-from kit.federation import HUB, SHANGHAI, WUHAN, Federation, open_federation
+from kit.federation import BEIJING, HUB, SHANGHAI, WUHAN, Federation, open_federation
 from kit.nodes import RunningNode, running_node
 from kit.players import Holder, SyntheticPerson, serial, synthetic_people
 from kit.serving import reason_of
@@ -285,7 +285,13 @@ async def test_no_personal_data_comes_out_anywhere(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     async with open_federation(
-        tmp_path / "nodes", SHANGHAI, WUHAN, disclosure=EVERYTHING, changes=with_metrics, hub_changes=with_metrics
+        tmp_path / "nodes",
+        BEIJING,
+        SHANGHAI,
+        WUHAN,
+        disclosure=EVERYTHING,
+        changes=with_metrics,
+        hub_changes=with_metrics,
     ) as federation:
         story = await tell(federation)
         files = await asyncio.to_thread(copied, federation, tmp_path / "copy")
