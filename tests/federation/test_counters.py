@@ -4,7 +4,9 @@ import asyncio
 import itertools
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from govcode.hub.v1 import hub_service_pb2 as hubv1
@@ -56,8 +58,11 @@ async def told(federation: Federation, nodes: Iterable[RunningNode]) -> None:
     """Wait until the hub's board counts what the nodes' stores do."""
     for node in nodes:
         loop_of(node, "status reports").wake()
-        wanted = kept(node)
-        await federation.seen(node.node_id, lambda view, wanted=wanted: counted(view) == wanted)
+        await federation.seen(node.node_id, partial(_counts, kept(node)))
+
+
+def _counts(wanted: tuple[int, int, int], view: nodev1.NodeView) -> bool:
+    return counted(view) == wanted
 
 
 @pytest.mark.req("6.2-14", "7.6-04")
@@ -153,7 +158,7 @@ async def test_a_silent_node_is_down_after_twenty_seconds_and_up_again_when_it_r
 async def test_watchers_of_the_hub_are_told_that_a_node_fell_silent(tmp_path: Path) -> None:
     async with open_federation(tmp_path, WUHAN, parties=False) as federation:
         await federation.seen(WUHAN, lambda view: view.HasField("status") and view.condition != DOWN)
-        watch = federation.security.WatchNodeStatuses(hubv1.WatchNodeStatusesRequest())
+        watch: Any = federation.security.WatchNodeStatuses(hubv1.WatchNodeStatusesRequest())
         first = await watch.read()
         assert {view.node_id for view in first.nodes} == {HUB, WUHAN}
         await federation.stop(WUHAN)
