@@ -9,6 +9,7 @@ from google.protobuf.message import Message
 from govcode.code.v1 import statement_pb2
 from govcode.common.v1.holder_pb2 import HolderProof
 from govcode_client import HolderDevice
+from govcode_client.evidence_rules import holder_bytes
 from govcode_client.sm2 import Sm2PublicKey, Sm2VerificationError, key_id_of
 
 NOW = datetime(2026, 2, 1, 8, 30, 0, 250_000, tzinfo=UTC)
@@ -47,7 +48,9 @@ def test_every_act_is_signed_with_all_that_it_must_say(
     device: HolderDevice, kind: type[Message], prove: Callable[[HolderDevice], HolderProof]
 ) -> None:
     proof = prove(device)
-    Sm2PublicKey.from_point(device.public_key).verify(proof.sm2_signature, proof.statement)
+    Sm2PublicKey.from_point(device.public_key).verify(
+        proof.sm2_signature, holder_bytes(kind.DESCRIPTOR.full_name, proof.statement)
+    )
     statement = kind.FromString(proof.statement)
     assert proof.device_key_id == device.key_id == key_id_of(device.public_key)
     assert {field.name for field, _ in statement.ListFields()} == set(kind.DESCRIPTOR.fields_by_name)
@@ -59,7 +62,9 @@ def test_a_proof_does_not_hold_for_another_act(device: HolderDevice) -> None:
     proof = device.prove_open_session(identification_id="id-1", biz_serial="S-1")
     other = device.prove_open_session(identification_id="id-1", biz_serial="S-2")
     with pytest.raises(Sm2VerificationError):
-        Sm2PublicKey.from_point(device.public_key).verify(proof.sm2_signature, other.statement)
+        Sm2PublicKey.from_point(device.public_key).verify(
+            proof.sm2_signature, holder_bytes("govcode.code.v1.OpenSessionStatement", other.statement)
+        )
 
 
 def test_a_saved_device_is_the_same_device_and_its_file_is_private(device: HolderDevice, tmp_path: Path) -> None:

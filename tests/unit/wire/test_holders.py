@@ -3,8 +3,10 @@
 from datetime import UTC, datetime
 
 import pytest
+from google.protobuf.message import Message
 from govcode.code.v1 import statement_pb2 as statementv1
 from govcode.common.v1 import holder_pb2 as holderv1
+from govcode_client.evidence_rules import holder_bytes
 from govcode_client.sm2 import Sm2PrivateKey, Sm2PublicKey, Sm2VerificationError, key_id_of
 from govcode_node.domain.accounts import HolderProofInvalidError
 from govcode_node.domain.errors import InvalidFieldError
@@ -48,8 +50,15 @@ async def verify(point: bytes, signature: bytes, data: bytes) -> None:
 VERIFIER = WireHolderVerifier(verify=verify)
 
 
-def proof_over(statement: bytes, *, key: Sm2PrivateKey = DEVICE, key_id: str = KEY_ID) -> HolderProof:
-    return HolderProof(statement=statement, device_key_id=key_id, signature=key.sign(statement))
+def proof_over(
+    said: Message | bytes, *, act: str = "OpenSessionStatement", key: Sm2PrivateKey = DEVICE, key_id: str = KEY_ID
+) -> HolderProof:
+    """A device's proof over a statement, or over any bytes as those of an act."""
+    name, statement = f"govcode.code.v1.{act}", said
+    if isinstance(said, Message):
+        name, statement = said.DESCRIPTOR.full_name, said.SerializeToString()
+    assert isinstance(statement, bytes)
+    return HolderProof(statement=statement, device_key_id=key_id, signature=key.sign(holder_bytes(name, statement)))
 
 
 async def refusal(proof: HolderProof, *, act: str, public_key: bytes | None = POINT) -> str:
@@ -76,7 +85,7 @@ async def refusal(proof: HolderProof, *, act: str, public_key: bytes | None = PO
 async def test_a_good_proof_gives_the_facts_that_were_signed(
     message: statementv1.OpenAccountStatement, public_key: bytes | None, facts: dict[str, str | bytes]
 ) -> None:
-    proof = proof_over(message.SerializeToString())
+    proof = proof_over(message)
     read = await VERIFIER.verify(proof, act=type(message).__name__, public_key=public_key)
     expected = HolderStatement(biz_serial="S-1", signed_at=SIGNED_AT, device_key_id=KEY_ID)
     assert read == HolderStatement(
@@ -95,9 +104,9 @@ async def test_a_signature_of_another_device_is_refused() -> None:
 
 async def test_the_key_must_be_the_one_that_is_named() -> None:
     other_id = key_id_of(OTHER.public_key.to_point())
-    proof = proof_over(CLOSE_ACCOUNT.SerializeToString(), key_id=other_id)
+    proof = proof_over(CLOSE_ACCOUNT, key_id=other_id)
     assert await refusal(proof, act="CloseAccountStatement") == "KEY"
-    brought = proof_over(OPEN_ACCOUNT.SerializeToString(), key=OTHER, key_id=other_id)
+    brought = proof_over(OPEN_ACCOUNT, key=OTHER, key_id=other_id)
     assert await refusal(brought, act="OpenAccountStatement", public_key=None) == "KEY"
 
 
@@ -147,12 +156,18 @@ async def test_a_signature_has_64_bytes(length: int) -> None:
     ],
 )
 async def test_a_statement_of_another_act_is_refused(message: statementv1.OpenAccountStatement, act: str) -> None:
-    assert await refusal(proof_over(message.SerializeToString()), act=act) in {"OTHER_ACT", "STATEMENT"}
+    assert await refusal(proof_over(message), act=act) in {"OTHER_ACT", "STATEMENT", "SIGNATURE"}
+
+
+async def test_what_was_signed_to_open_a_session_does_not_close_the_account() -> None:
+    """The two statements have the same form on the wire; only the name under the signature tells them apart."""
+    twin = statementv1.OpenSessionStatement.FromString(CLOSE_ACCOUNT.SerializeToString())
+    assert await refusal(proof_over(twin), act="CloseAccountStatement") == "SIGNATURE"
 
 
 async def test_an_account_opening_cannot_be_turned_into_a_device_binding() -> None:
-    proof = proof_over(OPEN_ACCOUNT.SerializeToString())
-    assert await refusal(proof, act="BindDeviceStatement", public_key=None) == "OTHER_ACT"
+    proof = proof_over(OPEN_ACCOUNT)
+    assert await refusal(proof, act="BindDeviceStatement", public_key=None) in {"OTHER_ACT", "SIGNATURE"}
 
 
 @pytest.mark.parametrize(
@@ -164,7 +179,7 @@ async def test_an_account_opening_cannot_be_turned_into_a_device_binding() -> No
     ],
 )
 async def test_a_signed_statement_that_lacks_a_fact_is_refused(statement: statementv1.OpenSessionStatement) -> None:
-    assert await refusal(proof_over(statement.SerializeToString()), act="OpenSessionStatement") == "STATEMENT"
+    assert await refusal(proof_over(statement), act="OpenSessionStatement") == "STATEMENT"
 
 
 async def test_signed_bytes_that_are_no_statement_are_refused() -> None:
@@ -172,7 +187,7 @@ async def test_signed_bytes_that_are_no_statement_are_refused() -> None:
 
 
 async def test_an_act_that_brings_no_key_needs_one() -> None:
-    proof = proof_over(OPEN_SESSION.SerializeToString())
+    proof = proof_over(OPEN_SESSION)
     assert await refusal(proof, act="OpenSessionStatement", public_key=None) == "KEY"
 
 
@@ -181,7 +196,7 @@ async def test_a_point_that_is_none_is_refused() -> None:
     message = statementv1.BindDeviceStatement(
         identification_id="id-1", biz_serial="S-1", signed_time=STAMP, device_public_key=bad
     )
-    proof = proof_over(message.SerializeToString(), key_id=key_id_of(bad))
+    proof = proof_over(message, key_id=key_id_of(bad))
     assert await refusal(proof, act="BindDeviceStatement", public_key=None) == "SIGNATURE"
 
 

@@ -23,6 +23,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from govcode.code.v1 import statement_pb2
 from govcode.common.v1 import holder_pb2
 
+from govcode_client.evidence_rules import holder_bytes
 from govcode_client.sm2 import Sm2PrivateKey, key_id_of
 
 
@@ -87,7 +88,8 @@ class HolderDevice:
     def prove(self, statement: Message) -> holder_pb2.HolderProof:
         """It signs a `…Statement` message; the node takes the facts of the act from these very bytes."""
         data = statement.SerializeToString()
-        return holder_pb2.HolderProof(statement=data, device_key_id=self.key_id, sm2_signature=self._key.sign(data))
+        signature = self._key.sign(holder_bytes(statement.DESCRIPTOR.full_name, data))
+        return holder_pb2.HolderProof(statement=data, device_key_id=self.key_id, sm2_signature=signature)
 
     def prove_open_account(
         self, *, identification_id: str, biz_serial: str, terms_version: str

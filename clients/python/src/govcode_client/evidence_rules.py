@@ -19,6 +19,7 @@ from govcode_client.sm2 import sm3
 
 EVIDENCE_TAG: Final = b"govcode-evidence-v1"
 MERKLE_TAG: Final = b"govcode-merkle-v1"
+HOLDER_TAG: Final = b"govcode-holder-v1"
 HASH_SIZE: Final = 32
 MAX_LEAF_COUNT: Final = 65_536
 
@@ -66,6 +67,20 @@ def signed_bytes(
     parts.append(signed_time_ms.to_bytes(8, "big"))
     parts.append(payload)
     return b"".join(parts)
+
+
+def holder_bytes(statement_type: str, statement: bytes) -> bytes:
+    """Return the exact bytes that a holder's device signs.
+
+    The name of the message is part of them: statements of different acts look alike on the wire, and what was signed to
+    open a session must be worthless for closing the account.
+
+    Args:
+        statement_type: Full name of the message. Example: ``govcode.code.v1.CloseAccountStatement``.
+        statement: The serialized message.
+    """
+    name = statement_type.encode()
+    return HOLDER_TAG + len(name).to_bytes(4, "big") + name + statement
 
 
 def root_bytes(root: bytes, root_time_ms: int) -> bytes:

@@ -9,6 +9,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from govcode.code.v1 import statement_pb2 as statementv1
 from govcode.common.v1 import holder_pb2 as holderv1
+from govcode_client.evidence_rules import holder_bytes
 from govcode_client.sm2 import key_id_of
 
 from govcode_node.domain.accounts import HolderProofInvalidError
@@ -26,6 +27,7 @@ MAX_PROVIDER_BLOB: Final = 16_384
 """Longest outcome of an identification, in bytes."""
 
 _SIGNATURE_SIZE: Final = 64
+_PACKAGE: Final = statementv1.DESCRIPTOR.package
 
 M = TypeVar("M", bound=Message)
 
@@ -106,19 +108,14 @@ class WireHolderVerifier:
         if len(point) != checks.POINT_SIZE or key_id_of(point) != proof.device_key_id:
             raise HolderProofInvalidError("KEY")
         try:
-            await self._verify(point, proof.signature, proof.statement)
+            await self._verify(point, proof.signature, holder_bytes(f"{_PACKAGE}.{act}", proof.statement))
         except InvalidSignatureError:
             raise HolderProofInvalidError("SIGNATURE") from None
         return replace(read(proof.statement), device_key_id=proof.device_key_id)
 
 
 def _parsed(message: type[M], data: bytes) -> M:
-    """It parses a statement and refuses what goes beyond it.
-
-    Statements of different acts look alike on the wire, and the signature does not cover the name of the message. One
-    that says more than this act's statement can say was made for another act, or by a device that means more than this
-    node would carry out.
-    """
+    """It parses a statement and refuses what goes beyond it: the device means more than this node would carry out."""
     try:
         statement = message.FromString(data)
     except DecodeError:

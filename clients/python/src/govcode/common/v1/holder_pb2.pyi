@@ -21,6 +21,10 @@ class HolderProof(_message.Message):
     """HolderProof is the holder's signature over one exact act, made by the SM2 key of the holder's device. The node checks
     the signature, parses the statement and takes the facts from the statement alone: a field of the request that says
     otherwise has no effect.
+
+    The signed bytes are: the ASCII tag `govcode-holder-v1`; the full name of the statement's message as a four-byte
+    big-endian length and its bytes, for example `govcode.code.v1.CloseAccountStatement`; then the statement. So what was
+    signed for one act never passes for another.
     """
 
     DESCRIPTOR: _descriptor.Descriptor
@@ -33,7 +37,7 @@ class HolderProof(_message.Message):
     device_key_id: _builtins.str
     """Required. The device key that signed: the first 16 hexadecimal digits of the SM3 of its public point."""
     sm2_signature: _builtins.bytes
-    """Required. SM2 signature over the statement, user id `1234567812345678`: r‖s, 64 bytes."""
+    """Required. SM2 signature over the signed bytes, user id `1234567812345678`: r‖s, 64 bytes."""
     def __init__(
         self,
         *,
