@@ -317,6 +317,26 @@ async def test_a_scan_comes_back_whole(database: Database) -> None:
     )
 
 
+async def test_only_an_undecided_scan_is_withdrawn_and_frees_its_serial(database: Database) -> None:
+    undecided = samples.scan(outcome=Outcome.HOME_NODE_TIMEOUT)
+    decided = samples.scan(outcome=Outcome.VALID)
+
+    def add(tx: Transaction) -> None:
+        tx.scans.add(undecided)
+        tx.scans.add(decided)
+
+    await database.run(add)
+    assert await database.run(lambda tx: tx.scans.withdraw(undecided.scan_id))
+    assert not await database.run(lambda tx: tx.scans.withdraw(undecided.scan_id))
+    assert not await database.run(lambda tx: tx.scans.withdraw(decided.scan_id))
+    assert not await database.run(lambda tx: tx.scans.withdraw("no scan"))
+    answered = samples.scan(biz_serial=undecided.biz_serial)
+    await database.run(lambda tx: tx.scans.add(answered))
+    assert await database.read(lambda tx: tx.scans.get(answered.scan_id)) == answered
+    assert await database.read(lambda tx: tx.scans.get(undecided.scan_id)) is None
+    assert await database.read(lambda tx: tx.scans.get(decided.scan_id)) == decided
+
+
 async def test_a_holders_scans_are_paged_newest_first(database: Database) -> None:
     mine = samples.new_account_id()
     rows = [samples.scan(account_id=mine, decided_at=NOW + SECOND * number) for number in range(4)]

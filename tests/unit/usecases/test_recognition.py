@@ -506,6 +506,27 @@ async def test_a_home_node_that_does_not_answer_is_said_so(two: TwoNodes, troubl
     assert decision_of(answer.outcome) is Decision.ASK_OPERATOR
 
 
+@pytest.mark.req("6.1-07", "6.2-11")
+@pytest.mark.parametrize("trouble", ["unreachable", "hanging", "losing"])
+async def test_asked_again_once_the_home_is_back_the_same_serial_gets_the_homes_answer(
+    two: TwoNodes, trouble: str
+) -> None:
+    """Above all where the home had consumed the code and only its answer was lost."""
+    code = await two.holder.present(one_time=True)
+    getattr(two.visited.peers, trouble).add(HOME)
+    first = await two.counter.scan(code, biz_serial="S-1")
+    again = await two.counter.scan(code, biz_serial="S-1")
+    getattr(two.visited.peers, trouble).clear()
+
+    answered = await two.counter.scan(code, biz_serial="S-1")
+    replayed = await two.counter.scan(code, biz_serial="S-1")
+
+    assert first.answer.outcome in AWAY
+    assert (again.answer, again.replayed) == (first.answer, True)
+    assert (answered.answer.outcome, answered.answer.decided_by, answered.replayed) == (Outcome.VALID, HOME, False)
+    assert (replayed.answer, replayed.replayed) == (answered.answer, True)
+
+
 @dataclass
 class Offline:
     """Two nodes, the home away, everything in place for OFFLINE_VALID."""

@@ -19,6 +19,10 @@ RESOLVE_WINDOW: Final = timedelta(minutes=10)
 """How long after its own VALID scan a relying party may ask for fields (architecture 11)."""
 
 
+UNDECIDED: Final = frozenset({Outcome.HOME_NODE_UNREACHABLE, Outcome.HOME_NODE_TIMEOUT, Outcome.TRUST_DATA_STALE})
+"""Findings that say nothing about the code: asked again under the same serial, its home is asked again."""
+
+
 class ScanAct(IntEnum):
     """What a relying party does with a code. The numbers are those of the contract."""
 

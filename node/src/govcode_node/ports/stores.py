@@ -185,6 +185,10 @@ class ScanStore(Protocol):
         """It returns a scan."""
         ...
 
+    def withdraw(self, scan_id: str) -> bool:
+        """It takes back a scan whose finding was undecided, so that its serial can be answered; whether it did."""
+        ...
+
     def list_of(
         self, account_id: AccountId, *, start: datetime | None, before_scan_id: str, limit: int
     ) -> Sequence[ScanRow]:

@@ -21,7 +21,7 @@ from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.ids import new_time_ordered_id
 from govcode_node.domain.outcomes import Outcome
-from govcode_node.domain.scans import ANSWER_LIFETIME, ScanAct, ScanAnswer, ScanRow
+from govcode_node.domain.scans import ANSWER_LIFETIME, UNDECIDED, ScanAct, ScanAnswer, ScanRow
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.security import Attestor, DataKeys
 from govcode_node.ports.stores import Database, Transaction
@@ -231,14 +231,18 @@ class Scanning:
         )
 
     async def _scan_foreign(self, reading: _Reading, parsed: ParsedCode) -> ScanResult:
-        """It has the home node judge, then records the result here; asked again meanwhile, it waits for the first."""
+        """It has the home node judge, then records the result here.
+
+        An earlier answer under the same serial is final, unless it said nothing about the code: then the home is asked
+        again, which answers from its own memory of the serial if it did hear the first question.
+        """
 
         def look(tx: Transaction) -> tuple[ReadingParty, ScanRow | None]:
             party = reading_party_of(tx, reading.call, reading.command.scene_no, now=reading.now)
             return party, self._earlier(tx, reading, party)
 
         party, before = await self._database.read(look)
-        if before is not None:
+        if before is not None and before.outcome not in UNDECIDED:
             return await self._result_of(before, replayed=True)
         found = await self._remote.judge(
             reading.call,
@@ -253,7 +257,8 @@ class Scanning:
 
         def keep(tx: Transaction) -> ScanRow:
             earlier = self._earlier(tx, reading, party)
-            if earlier is not None:
+            stays = earlier is not None and (found.outcome in UNDECIDED or not tx.scans.withdraw(earlier.scan_id))
+            if earlier is not None and stays:
                 return earlier
             row = self._foreign_row(reading, parsed, party, found)
             self._keep(tx, reading, row, None)

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import func, select
+from sqlalchemy import delete, func, select
 
 from govcode_node.domain.accounts import AccountId
 from govcode_node.domain.nodes import OutcomeCount
-from govcode_node.domain.scans import ScanAct, ScanRow
+from govcode_node.domain.scans import UNDECIDED, ScanAct, ScanRow
 from govcode_node.domain.scenes import SceneClass
 from govcode_node.storage.batches import Batch
 from govcode_node.storage.columns import (
@@ -48,6 +48,13 @@ _FIND = Statement(
     "by",
     "kind",
     "serial",
+)
+_WITHDRAW = Statement(
+    delete(scans).where(
+        _c.scan_id == value("id", _c.scan_id),
+        _c.outcome.in_([constant(OUTCOMES.number[outcome]) for outcome in sorted(UNDECIDED)]),
+    ),
+    "id",
 )
 _LIST = Statement(
     select(scans)
@@ -134,6 +141,11 @@ class SqlScanStore:
         key = pack_id(SCAN_PREFIX, scan_id)
         row = self._link.one(_GET, (key,)) if key else None
         return _scan(row, self._names) if row else None
+
+    def withdraw(self, scan_id: str) -> bool:
+        """See the port."""
+        key = pack_id(SCAN_PREFIX, scan_id)
+        return key is not None and self._link.write(_WITHDRAW, (key,)) == 1
 
     def list_of(
         self, account_id: AccountId, *, start: datetime | None, before_scan_id: str, limit: int
