@@ -39,9 +39,7 @@ def serial(prefix: str = "S") -> str:
 
 def dial(target: str, certificate: IssuedCertificate, *, pki: KitPki) -> aio.Channel:
     """A channel of its own connection, showing a certificate."""
-    credentials = grpc.ssl_channel_credentials(
-        pki.federation_ca_pem, certificate.key_pem, certificate.certificate_pem
-    )
+    credentials = grpc.ssl_channel_credentials(pki.federation_ca_pem, certificate.key_pem, certificate.certificate_pem)
     return aio.secure_channel(target, credentials, options=[("grpc.use_local_subchannel_pool", 1)])
 
 
@@ -258,9 +256,7 @@ class OperatorDesk:
         """Register a scene."""
         fields.setdefault("name", f"scene {scene_no}")
         fields.setdefault("scene_class", scene_pb2.SCENE_CLASS_COUNTER)
-        fields.setdefault(
-            "subject_kinds", [subject_pb2.SUBJECT_KIND_PERSON, subject_pb2.SUBJECT_KIND_LEGAL_ENTITY]
-        )
+        fields.setdefault("subject_kinds", [subject_pb2.SUBJECT_KIND_PERSON, subject_pb2.SUBJECT_KIND_LEGAL_ENTITY])
         for name in ("validity", "refresh_after"):
             if isinstance(fields.get(name), int):
                 fields[name] = Duration(seconds=fields[name])
