@@ -33,7 +33,7 @@ _regions = iter(("420100", "430100", "440100", "450100"))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def federation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Federation]:
+async def trio(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Federation]:
     """Shanghai, whose peers have few permits and half a second each, Beijing, and a Wuhan that hangs."""
 
     def narrow(config: Config) -> Config:
@@ -47,11 +47,11 @@ async def federation(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[
 
 
 @pytest_asyncio.fixture(loop_scope="module")
-async def slow(federation: Federation) -> AsyncIterator[FalseNode]:
+async def slow(trio: Federation) -> AsyncIterator[FalseNode]:
     """A node that hangs. Each story has a new one, so that none finds the breaker of another."""
     node = FalseNode(next(_regions))
     node.server.answering = hang
-    await node.join(federation)
+    await node.join(trio)
     yield node
     await node.server.stop()
 
@@ -65,9 +65,9 @@ async def timed(desk: CounterDesk, code_text: str, **limit: Any) -> tuple[verdic
 
 @pytest.mark.req("6.2-10")
 async def test_the_counter_is_told_in_time_that_the_home_node_does_not_answer(
-    federation: Federation, slow: FalseNode
+    trio: Federation, slow: FalseNode
 ) -> None:
-    desk = federation.shanghai.counter
+    desk = trio.shanghai.counter
     # The node's own limit, then the counter's where that is shorter.
     outcome, took = await timed(desk, slow.code())
     assert outcome == TIMEOUT
@@ -82,8 +82,8 @@ async def test_the_counter_is_told_in_time_that_the_home_node_does_not_answer(
 
 
 @pytest.mark.req("6.2-10")
-async def test_after_some_timeouts_the_peer_is_not_asked_for_a_while(federation: Federation, slow: FalseNode) -> None:
-    desk = federation.shanghai.counter
+async def test_after_some_timeouts_the_peer_is_not_asked_for_a_while(trio: Federation, slow: FalseNode) -> None:
+    desk = trio.shanghai.counter
     outcomes = await asyncio.gather(*(desk.scan(slow.code()) for _ in range(5)))
     assert [answer.verdict.outcome for answer in outcomes] == [TIMEOUT] * 5
     asked = len(slow.server.seen)
@@ -92,13 +92,13 @@ async def test_after_some_timeouts_the_peer_is_not_asked_for_a_while(federation:
         assert outcome == UNREACHABLE
         assert took < 0.3
     assert len(slow.server.seen) == asked == 5
-    peers = {peer.node_id: peer.available for peer in (await status_of(federation.shanghai)).peers}
+    peers = {peer.node_id: peer.available for peer in (await status_of(trio.shanghai)).peers}
     assert peers[slow.node_id] is False
 
 
 @pytest.mark.req("6.2-10")
-async def test_questions_to_a_healthy_peer_are_as_fast_as_before(federation: Federation, slow: FalseNode) -> None:
-    desk, holder = federation.shanghai.counter, await federation.holder(BEIJING)
+async def test_questions_to_a_healthy_peer_are_as_fast_as_before(trio: Federation, slow: FalseNode) -> None:
+    desk, holder = trio.shanghai.counter, await trio.holder(BEIJING)
     code_text = (await holder.present()).code.code_text
 
     async def p99() -> float:
@@ -125,10 +125,10 @@ async def test_questions_to_a_healthy_peer_are_as_fast_as_before(federation: Fed
 
 
 @pytest.mark.req("7.3-09")
-async def test_trace_request_id_and_what_is_left_of_the_time_travel_on(federation: Federation, slow: FalseNode) -> None:
+async def test_trace_request_id_and_what_is_left_of_the_time_travel_on(trio: Federation, slow: FalseNode) -> None:
     trace_id = secrets.token_hex(16)
     slow.tells(_nothing)
-    await federation.shanghai.counter.stub.ScanCode(
+    await trio.shanghai.counter.stub.ScanCode(
         appv1.ScanCodeRequest(biz_serial=serial("slow"), code_text=slow.code(), scene_no=1),
         timeout=0.5,
         metadata=(
