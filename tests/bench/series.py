@@ -163,8 +163,10 @@ class Series:
         saved = self._node.folder / "scanned.bin"
         run = load(self._target("ScanCode", COUNTER_APP, _VALID), bodies, seconds=seconds, save=saved)
         for answer in read_answers(saved):
-            said = applicationv1.ScanCodeResponse.FromString(answer).answer
-            self._scans.append((said.code_id, said.scan_id))
+            said = applicationv1.ScanCodeResponse.FromString(answer)
+            if said.replayed:
+                raise BenchError(f"{self.name}: a scan was answered from memory")
+            self._scans.append((said.answer.code_id, said.answer.scan_id))
         return run
 
     def _run_floor(self, like: str, seconds: float) -> Run:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from govcode_node import app as composition
+from govcode_node import serving
+from govcode_node.app import App
 from govcode_node.config import load_config
 from govcode_node.domain.callers import Caller
 from govcode_node.edges.grpcio import GrpcioEdge, _Composed
@@ -57,7 +58,7 @@ async def _serve(config_file: Path, ready_file: Path) -> None:
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, asked.set)
-    node = await composition.App.start(await asyncio.to_thread(load_config, config_file))
+    node = await App.start(await asyncio.to_thread(load_config, config_file))
     durability = node.database.durability
     facts: dict[str, Any] = {
         "address": node.address,
@@ -78,7 +79,7 @@ def main() -> None:
     wanted = parser.parse_args()
     NamedIdentification.leaves = {path.stem: path.read_bytes() for path in wanted.certificates.glob("*.pem")}
     # Set by name: these two are not the module's to export, and the exchange is all that this file is for.
-    vars(composition).update(GrpcioEdge=PlainEdge, Identification=NamedIdentification)
+    vars(serving).update(GrpcioEdge=PlainEdge, Identification=NamedIdentification)
     asyncio.run(_serve(wanted.config, wanted.ready_file))
 
 
