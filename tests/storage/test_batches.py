@@ -107,6 +107,20 @@ async def test_a_fault_of_the_program_in_one_unit_reaches_its_caller_alone(datab
     assert len(await kept(database, units)) == 3
 
 
+async def test_a_row_that_no_column_can_hold_is_refused_alone_and_the_link_stands(database: Database) -> None:
+    units = CountingUnits(3)
+    too_great = samples.code(key_no=2**63)
+    unwritable = samples.entry(object="\ud800")
+    handed = [*units.all(), lambda tx: tx.codes.add(too_great), lambda tx: tx.audit.add(unwritable)]
+    results = await gather(database, handed)
+    assert results[:3] == [0, 1, 2]
+    assert all(isinstance(result, Exception) for result in results[3:])
+    assert len(await kept(database, units)) == 3
+    assert await audited(database) == ["0", "1", "2"]
+    # Had the link been given up for such a row, the next callers would be refused until the pause is over.
+    assert await database.run(lambda tx: tx.parties.application("none")) is None
+
+
 async def test_a_row_that_contradicts_another_is_refused_alone(database: Database) -> None:
     units = CountingUnits(3)
     act = samples.act()

@@ -99,7 +99,9 @@ class BatchRunner:
                 results.append((error, None))
         try:
             batch.flush()
-        except DRIVER_ERRORS as error:
+        except Exception as error:
+            # Not the driver's errors alone: a number that no column holds, or a text that cannot be encoded, comes as
+            # another one, and must be refused alone like them.
             raise _SpoiledError from error
         self._commit()
         return results
