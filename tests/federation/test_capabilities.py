@@ -102,6 +102,6 @@ async def test_a_method_of_a_newer_release_is_unimplemented_and_the_connection_g
 
 async def _signed_by_shanghai(federation: Federation, payload: bytes) -> evidence_pb2.Evidence:
     kind = recognitionv1.RecognizeRequest.DESCRIPTOR.full_name
-    attestor = federation.shanghai.app._attestor._attestor
+    attestor = federation.shanghai.app.ground.attestor._attestor
     evidence = await attestor.attest(EvidencePurpose.RECOGNIZE_REQUEST, kind, payload)
     return evidence_pb2.Evidence.FromString(evidence_to_bytes(evidence))

@@ -69,7 +69,7 @@ async def test_a_renewed_authority_is_believed_by_a_running_node(tmp_path: Path)
 
             region = server.region_ca_files()["420100"]
             region.write_bytes(region.read_bytes() + successor.certificate_pem)
-            await node.app.certificates.step()
+            await node.app.ground.certificates.step()
             await stub.ListScenes(businessv1.ListScenesRequest())
         finally:
             await channel.close()
@@ -93,7 +93,7 @@ async def test_a_running_node_shows_its_new_certificate_to_the_hub(tmp_path: Pat
         node.config.server.certificate.write_bytes(forged.certificate_pem)
         node.config.server.key.write_bytes(forged.key_pem)
         assert "CERTIFICATE_UNTRUSTED" not in await refused_at(hub)
-        await node.app.certificates.step()
+        await node.app.ground.certificates.step()
         async with asyncio.timeout(30):
             while "CERTIFICATE_UNTRUSTED" not in await refused_at(hub):  # noqa: ASYNC110 - another node's store changes
                 await asyncio.sleep(0.1)

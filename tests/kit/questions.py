@@ -38,7 +38,7 @@ async def question(
         "scanned_at": node.clock.now(),
     }
     statement = RecognizeRequest(**facts | fields)
-    evidence = await node.app._attestor.attest(EvidencePurpose.RECOGNIZE_REQUEST, statement)
+    evidence = await node.app.ground.attestor.attest(EvidencePurpose.RECOGNIZE_REQUEST, statement)
     return federationv1.RecognizeCodeRequest(
         request=evidence_pb2.Evidence.FromString(evidence), hops=(node.node_id,) if hops is None else hops
     )
@@ -47,7 +47,7 @@ async def question(
 async def registration(node: RunningNode, **changes: Any) -> hubv1.RegisterNodeRequest:
     """What a node says of itself to the hub, signed with its key; any field of it may be another."""
     statement = dataclasses.replace(registration_of(node.app.node), **changes)
-    evidence = await node.app._attestor.attest(EvidencePurpose.NODE_REGISTRATION, statement)
+    evidence = await node.app.ground.attestor.attest(EvidencePurpose.NODE_REGISTRATION, statement)
     return hubv1.RegisterNodeRequest(registration=evidence_pb2.Evidence.FromString(evidence))
 
 
@@ -66,5 +66,5 @@ def moved(code_text: str, region: str, *, sealed_by: RunningNode | None = None) 
     seal = parsed.seal
     if sealed_by is not None:
         static = content.mode is CodeMode.STATIC
-        seal = sealed_by.app._keyring.mac_code(content.key_no, sealed, static)
+        seal = sealed_by.app.ground.keyring.mac_code(content.key_no, sealed, static)
     return codec.assemble(sealed, seal, Carrier.SCREEN, None)

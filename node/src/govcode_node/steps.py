@@ -1,7 +1,7 @@
 """The steps of a node, put together over its foundations: one place where each use case gets what it works with."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from govcode_node.crypto.keyring import Keyring
 from govcode_node.domain.codecs import CodecSet
@@ -15,6 +15,7 @@ from govcode_node.ports.identity import IdentityProvider
 from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.security import Attestor, EvidenceReader
 from govcode_node.ports.stores import Database
+from govcode_node.ports.telemetry import DecisionCounters, NoCounters
 from govcode_node.storage.answers import CattrsAnswerCodec
 from govcode_node.symbols import SegnoDrawer
 from govcode_node.usecases.accounts import Accounts
@@ -61,6 +62,7 @@ class Foundations:
         trust: The trust bundle that it holds.
         peers: Its channels to other nodes.
         provider: Its identity provider.
+        counters: Counts what it decides.
     """
 
     node: NodeProfile
@@ -77,6 +79,7 @@ class Foundations:
     trust: TrustHolder
     peers: Peers
     provider: IdentityProvider
+    counters: DecisionCounters = field(default_factory=NoCounters)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,6 +147,7 @@ def make_steps(base: Foundations) -> Steps:
             acts=acts,
             clock=clock,
             subject_limit=base.subject_limit,
+            counters=base.counters,
         ),
         making=Making(
             database=database, issuer=issuer, lives=lives, verifier=verifier, keys=keys, acts=acts, clock=clock
@@ -162,6 +166,7 @@ def make_steps(base: Foundations) -> Steps:
             attestor=base.attestor,
             bell=bell,
             clock=clock,
+            counters=base.counters,
         ),
         resolving=Resolving(node=base.node, database=database, fields=fields, keys=keys, clock=clock),
         records=HolderRecords(database=database, clock=clock),

@@ -4,7 +4,6 @@ import threading
 
 import pytest
 from govcode_node.domain.codes import SubjectKind
-from govcode_node.domain.scenes import SceneClass
 from govcode_node.ports.telemetry import RpcObserver
 from govcode_node.telemetry.setup import Telemetry, TelemetrySettings, setup_telemetry
 from govcode_node.telemetry.tracing import TraceParent, begin_rpc, new_trace, parse_traceparent
@@ -137,7 +136,7 @@ def test_metrics_are_scraped_without_a_thread_and_with_bounded_labels() -> None:
     node.metrics.watch_peers(lambda: {"420100": True, "110000": False})
     node.metrics.watch_trust_bundle_age(lambda: 12.5)
     node.metrics.watch_loops(lambda: {"poll": 1.0})
-    node.metrics.code_presented(kind=SubjectKind.PERSON, scene_class=SceneClass.COUNTER)
+    node.metrics.code_presented(kind=SubjectKind.PERSON, reused=False)
     node.metrics.code_verified(outcome="VALID", cross_region=True)
     node.metrics.code_verified(outcome="ZWM1:PLANTED", cross_region=False)
     node.metrics.call_shed(queue="commit")
@@ -145,7 +144,7 @@ def test_metrics_are_scraped_without_a_thread_and_with_bounded_labels() -> None:
         node.observer.end(node.observer.begin(method, {}), method, "OK", 0.004)
     lines = node.scrape().splitlines()
     assert set(threading.enumerate()) == before
-    assert 'code_present_total{kind="PERSON",outcome="OK",scene="COUNTER"} 1' in lines
+    assert 'code_present_total{kind="PERSON",reused="false"} 1' in lines
     assert 'code_verify_total{outcome="VALID",scope="cross"} 1' in lines
     assert 'code_verify_total{outcome="other",scope="local"} 1' in lines
     assert 'peer_up{peer="110000"} 0.0' in lines

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from govcode_node.domain.codes import SubjectKind
+
 
 @dataclass(frozen=True, slots=True)
 class RpcTrace:
@@ -50,3 +52,25 @@ class RpcObserver(Protocol):
             seconds: How long it took.
         """
         ...
+
+
+class DecisionCounters(Protocol):
+    """It counts what the node decides; labels are of small, fixed sets."""
+
+    def code_presented(self, *, kind: SubjectKind, reused: bool) -> None:
+        """It counts a presentation, and whether it showed an earlier code again."""
+        ...
+
+    def code_verified(self, *, outcome: str, cross_region: bool) -> None:
+        """It counts a scan or verification by what came of it."""
+        ...
+
+
+class NoCounters:
+    """It counts nothing."""
+
+    def code_presented(self, *, kind: SubjectKind, reused: bool) -> None:
+        """It does nothing."""
+
+    def code_verified(self, *, outcome: str, cross_region: bool) -> None:
+        """It does nothing."""

@@ -11,7 +11,6 @@ from opentelemetry.metrics import CallbackOptions, Meter, Observation
 
 from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.outcomes import Outcome
-from govcode_node.domain.scenes import SceneClass
 
 OTHER: Final = "other"
 """Label of values outside the known set."""
@@ -72,10 +71,9 @@ class NodeMetrics:
             explicit_bucket_boundaries_advisory=LATENCY_BUCKETS,
         )
 
-    def code_presented(self, *, kind: SubjectKind, scene_class: SceneClass, outcome: str = "OK") -> None:
-        """It counts a presentation; `outcome` is OK or the reason of the refusal's class."""
-        labels = {"kind": kind.name, "scene": scene_class.name, "outcome": "OK" if outcome == "OK" else "REFUSED"}
-        self._present.add(1, labels)
+    def code_presented(self, *, kind: SubjectKind, reused: bool) -> None:
+        """It counts a presentation; `reused` tells those that showed an earlier code again."""
+        self._present.add(1, {"kind": kind.name, "reused": str(reused).lower()})
 
     def code_verified(self, *, outcome: str, cross_region: bool) -> None:
         """It counts a trust decision; `scope` tells codes of this region from those of others."""

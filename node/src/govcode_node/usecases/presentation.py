@@ -10,6 +10,7 @@ from govcode_node.domain.issued_codes import CodeWish, IssuedCode
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.stores import Database, Transaction
+from govcode_node.ports.telemetry import DecisionCounters
 from govcode_node.usecases.acts import ActMemory
 from govcode_node.usecases.issuing import CodeIssuer, SealedContent, SignatureNeededError
 from govcode_node.usecases.live_codes import LiveCodes
@@ -54,6 +55,7 @@ class Presentation:
         acts: ActMemory,
         clock: Clock,
         subject_limit: RateLimit,
+        counters: DecisionCounters,
     ) -> None:
         """It works over the node's store and keys."""
         self._database = database
@@ -62,6 +64,7 @@ class Presentation:
         self._acts = acts
         self._clock = clock
         self._subject_limit = subject_limit
+        self._counters = counters
 
     async def present(self, call: Call, command: PresentCommand) -> tuple[Presented, bool]:
         """It returns a code to show, and whether this repeats the answer to the same serial.
@@ -78,10 +81,13 @@ class Presentation:
         async with self._acts.alone(call, command.biz_serial):
             now = self._clock.now()
             try:
-                return await self._database.run(lambda tx: self._present(tx, call, command, now, None))
+                result = await self._database.run(lambda tx: self._present(tx, call, command, now, None))
             except SignatureNeededError as needed:
                 signed = await self._issuer.sign(needed.plan, now=now)
-                return await self._database.run(lambda tx: self._present(tx, call, command, now, signed))
+                result = await self._database.run(lambda tx: self._present(tx, call, command, now, signed))
+        presented, _ = result
+        self._counters.code_presented(kind=presented.issued.code.subject_kind, reused=presented.reused)
+        return result
 
     def _present(
         self, tx: Transaction, call: Call, command: PresentCommand, now: datetime, signed: SealedContent | None

@@ -25,6 +25,7 @@ from govcode_node.domain.scans import ANSWER_LIFETIME, UNDECIDED, ScanAct, ScanA
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.security import Attestor, DataKeys
 from govcode_node.ports.stores import Database, Transaction
+from govcode_node.ports.telemetry import DecisionCounters
 from govcode_node.usecases.directory import HomeDirectory
 from govcode_node.usecases.event_feed import EventBell
 from govcode_node.usecases.judgement import CodeJudge, Finding, SceneCheck
@@ -107,6 +108,7 @@ class Scanning:
         attestor: Attestor,
         bell: EventBell,
         clock: Clock,
+        counters: DecisionCounters,
     ) -> None:
         """It works over the node's store, with the judges for its own and for other nodes' codes."""
         self._node = node
@@ -120,6 +122,7 @@ class Scanning:
         self._attestor = attestor
         self._bell = bell
         self._clock = clock
+        self._counters = counters
 
     async def scan(self, call: Call, command: ScanCommand) -> ScanResult:
         """It answers about a code; a code text within the size cap always gets an outcome.
@@ -352,6 +355,7 @@ class Scanning:
     async def _result_of(self, row: ScanRow, *, replayed: bool) -> ScanResult:
         payload = self._keys.open_record(row.answer, row.scan_id.encode())
         answer = self._attestor.statement_of(ScanAnswer, payload)
+        self._counters.code_verified(outcome=answer.outcome.value, cross_region=answer.cross_region)
         return ScanResult(
             answer=answer,
             evidence=await self._attestor.attest_payload(EvidencePurpose.SCAN_ANSWER, ScanAnswer, payload),
