@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from govcode_node.domain.callers import IdentityMismatchError
@@ -11,6 +11,7 @@ from govcode_node.domain.nodes import NodeCondition, NodeState, NodeUnknownError
 from govcode_node.domain.recognition import EvidenceRefusedError
 from govcode_node.domain.regions import RegionCode
 from govcode_node.usecases.hub_board import HubBoard
+from govcode_node.wire.status import node_view_to_proto
 from kit.hub_fakes import HUB, START, HubKit, NodeKit, operator_call
 
 MINUTE = timedelta(minutes=1)
@@ -166,6 +167,30 @@ async def test_summary_of_another_node_or_altered_is_refused(hub: HubKit, wuhan:
 async def test_minute_that_is_none_or_not_over_is_refused(hub: HubKit, wuhan: NodeKit, offset: timedelta) -> None:
     with pytest.raises(InvalidFieldError):
         await hub.board.take_report(wuhan.call, await wuhan.signed_summary(START + offset))
+
+
+@pytest.mark.parametrize("minute", [datetime(9999, 12, 31, 23, 59, tzinfo=UTC), START - timedelta(days=101)])
+async def test_minute_of_the_last_day_of_time_or_of_long_ago_is_refused(
+    hub: HubKit, wuhan: NodeKit, minute: datetime
+) -> None:
+    with pytest.raises(InvalidFieldError):
+        await hub.board.take_report(wuhan.call, await wuhan.signed_summary(minute))
+
+
+@pytest.mark.parametrize("great", [2**63 - 1, 2**64 - 1])
+async def test_counts_that_no_minute_can_have_are_refused_and_the_board_can_still_be_shown(
+    hub: HubKit, wuhan: NodeKit, great: int
+) -> None:
+    with pytest.raises(InvalidFieldError):
+        await hub.board.take_report(wuhan.call, await wuhan.signed_summary(START, codes_issued=great))
+    lie = [
+        OutcomeCount(visited_node="420100", home_node=home, outcome="VALID", count=great // 2)
+        for home in ("310000", "330000", "420100")
+    ]
+    with pytest.raises(InvalidFieldError):
+        await hub.board.take_report(wuhan.call, await wuhan.signed_summary(START + MINUTE, *lie))
+    assert await hub.database.read(lambda tx: tx.hub.totals()) == []
+    assert node_view_to_proto(hub.board.view("420100")).scans == 0
 
 
 @pytest.mark.req("6.2-14")

@@ -38,6 +38,12 @@ MAX_PAGE: Final = 5_000
 _SIGN_OF_LIFE: Final = 15.0
 _MAX_WATCHERS: Final = 256
 _MINUTE: Final = timedelta(minutes=1)
+_MOST_IN_A_MINUTE: Final = 1_000_000_000
+"""More than any node does. One that lies cannot make its totals outgrow what the store and the messages can hold."""
+
+_OLDEST_MINUTE: Final = timedelta(days=100)
+"""Nodes tell at most 70 days late; one that tells minutes of former years fills the store with them."""
+
 _OUTCOME: Final = re.compile(r"[A-Z][A-Z0-9_]{0,39}", re.ASCII)
 _NODE_ID: Final = re.compile(r"[0-9]{6}(?:-[a-z0-9]{1,16})?", re.ASCII)
 
@@ -300,8 +306,13 @@ def _check_summary(summary: StatusSummary, *, caller: str, now: datetime) -> Non
         raise IdentityMismatchError(certificate=caller, message=summary.node_id)
     if summary.minute.second or summary.minute.microsecond:
         raise InvalidFieldError("summary.minute", "is not the begin of a minute")
-    if summary.minute + _MINUTE > now + CLOCK_TOLERANCE:
+    # Not by adding to the minute: the last one of the year 9999 has no next.
+    if summary.minute > now + CLOCK_TOLERANCE - _MINUTE:
         raise InvalidFieldError("summary.minute", "is not over yet")
+    if summary.minute < now - _OLDEST_MINUTE:
+        raise InvalidFieldError("summary.minute", f"is more than {_OLDEST_MINUTE.days} days ago")
+    if max(summary.codes_issued, sum(entry.count for entry in summary.outcomes)) > _MOST_IN_A_MINUTE:
+        raise InvalidFieldError("summary", "counts more than a minute can have")
     for entry in summary.outcomes:
         _check_outcome(entry)
     if len({(entry.visited_node, entry.home_node, entry.outcome) for entry in summary.outcomes}) != len(
