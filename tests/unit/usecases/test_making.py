@@ -181,22 +181,39 @@ async def test_a_code_made_in_two_steps_is_what_was_asked_for(app: MobileApp, de
 
 @pytest.mark.req("7.1-02")
 @pytest.mark.parametrize(
-    ("wish", "carrier"),
+    "wish",
     [
-        ({"terminal_type": TerminalType.PRINTED, "mode": CodeMode.DYNAMIC}, None),
-        ({"terminal_type": TerminalType.PRINTED, "mode": CodeMode.STATIC}, Carrier.SCREEN),
-        ({"terminal_type": TerminalType.KIOSK, "mode": CodeMode.STATIC}, None),
+        {"terminal_type": TerminalType.PRINTED, "mode": CodeMode.DYNAMIC},
+        {"terminal_type": TerminalType.KIOSK, "mode": CodeMode.STATIC},
+        {"terminal_type": TerminalType.KIOSK, "mode": CodeMode.DYNAMIC},
+    ],
+)
+async def test_for_a_display_that_may_never_show_it_there_is_not_even_a_ticket(
+    app: MobileApp, wish: dict[str, object]
+) -> None:
+    holder = await app.open_account()
+
+    with pytest.raises(TerminalRuleError):
+        await holder.apply(**wish)
+
+
+@pytest.mark.req("7.1-02")
+@pytest.mark.parametrize(
+    ("terminal_type", "mode", "fields"),
+    [
+        (TerminalType.PRINTED, CodeMode.STATIC, {"carrier": Carrier.SCREEN}),
+        (TerminalType.WEARABLE, CodeMode.DYNAMIC, {"profile": CodeProfile.SIGNED}),
     ],
 )
 async def test_a_display_that_may_not_show_it_gets_no_code_and_keeps_its_ticket(
-    app: MobileApp, wish: dict[str, object], carrier: Carrier | None
+    app: MobileApp, terminal_type: TerminalType, mode: CodeMode, fields: dict[str, object]
 ) -> None:
     holder = await app.open_account()
-    applied = await holder.apply(**wish)
+    applied = await holder.apply(terminal_type=terminal_type, mode=mode)
 
     for _ in range(2):
         with pytest.raises(TerminalRuleError):
-            await holder.redeem(applied, carrier=carrier)
+            await holder.redeem(applied, **fields)
 
 
 @pytest.mark.req("N-51")

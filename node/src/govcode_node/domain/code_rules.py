@@ -59,26 +59,33 @@ def check_terminal_rules(content: CodeContent, *, carrier: Carrier, refresh_afte
     Raises:
         TerminalRuleError: With the first rule broken.
     """
+    check_display(content.terminal_type, mode=content.mode, one_time=content.one_time)
     for rule, broken in _rules_of(content, carrier, refresh_after):
         if broken:
             raise TerminalRuleError(content.terminal_type, rule)
 
 
+def check_display(terminal_type: TerminalType, *, mode: CodeMode, one_time: bool) -> None:
+    """It refuses a kind of code that a kind of display may never show, whatever its text form and its seal.
+
+    Raises:
+        TerminalRuleError: With the first rule broken.
+    """
+    if terminal_type is TerminalType.PRINTED and mode is not CodeMode.STATIC:
+        raise TerminalRuleError(terminal_type, TerminalRule.PRINTED_IS_STATIC)
+    if terminal_type is TerminalType.KIOSK and mode is not CodeMode.DYNAMIC:
+        raise TerminalRuleError(terminal_type, TerminalRule.KIOSK_IS_DYNAMIC)
+    if terminal_type is TerminalType.KIOSK and not one_time:
+        raise TerminalRuleError(terminal_type, TerminalRule.KIOSK_IS_ONE_TIME)
+
+
 def _rules_of(
     content: CodeContent, carrier: Carrier, refresh_after: timedelta | None
 ) -> tuple[tuple[TerminalRule, bool], ...]:
-    """It lists the rules of the content's terminal type, each with whether it is broken."""
+    """It lists the further rules of the content's terminal type, each with whether it is broken."""
     match content.terminal_type:
         case TerminalType.PRINTED:
-            return (
-                (TerminalRule.PRINTED_IS_STATIC, content.mode is not CodeMode.STATIC),
-                (TerminalRule.PRINTED_USES_PRINTED_CARRIER, carrier is not Carrier.PRINTED),
-            )
-        case TerminalType.KIOSK:
-            return (
-                (TerminalRule.KIOSK_IS_DYNAMIC, content.mode is not CodeMode.DYNAMIC),
-                (TerminalRule.KIOSK_IS_ONE_TIME, not content.one_time),
-            )
+            return ((TerminalRule.PRINTED_USES_PRINTED_CARRIER, carrier is not Carrier.PRINTED),)
         case TerminalType.WEB:
             too_fast = refresh_after is not None and refresh_after < MIN_WEB_REFRESH
             return ((TerminalRule.WEB_REFRESH_TOO_FAST, too_fast),)

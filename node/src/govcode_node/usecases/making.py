@@ -6,6 +6,7 @@ from datetime import datetime
 from govcode_node.domain.accounts import Account, AccountId, AccountNotFoundError, HolderProofInvalidError
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
+from govcode_node.domain.code_rules import check_display
 from govcode_node.domain.codes import Carrier, CodeProfile, ExtensionField, SubjectKind
 from govcode_node.domain.digests import sm3
 from govcode_node.domain.identities import CallerClass
@@ -106,7 +107,7 @@ class Making:
 
         Raises:
             SessionInvalidError, AccountNotFoundError, SubjectSuspendedError: There is no such subject now.
-            SceneUnknownError, SceneNotAllowedError, AssuranceTooLowError: The wish is not allowed.
+            SceneUnknownError, SceneNotAllowedError, AssuranceTooLowError, TerminalRuleError: The wish is not allowed.
             SerialConflictError: The serial was used for another request.
         """
         now = self._clock.now()
@@ -137,9 +138,10 @@ class Making:
             account, session_id = holder.account, holder.session.session_id
             assurance = account.assurance_level
         # Planned now only to refuse now what could not be made later.
-        self._issuer.plan(
+        plan = self._issuer.plan(
             tx, account=account, presenter=account.account_id, assurance=assurance, wish=command.wish, now=now
         )
+        check_display(plan.terminal_type, mode=plan.mode, one_time=plan.one_time)
         ticket = Ticket(
             ticket_hash=sm3(made.ticket.encode()),
             caller=caller_key(call),

@@ -59,11 +59,11 @@ def reading_party_of(tx: Transaction, call: Call, scene_no: int, *, now: datetim
             if device.app_id != app_id:
                 raise DeviceUnknownError(call.device_id)
     application, organisation = _application_of(tx, app_id)
-    if scene_no not in application.scene_nos:
-        raise SceneNotAllowedError(scene_no)
     scene = tx.scenes.in_force(scene_no, now=now)
     if scene is None:
         raise SceneUnknownError(scene_no)
+    if scene_no not in application.scene_nos:
+        raise SceneNotAllowedError(scene_no)
     return ReadingParty(
         application=application,
         organisation=organisation,

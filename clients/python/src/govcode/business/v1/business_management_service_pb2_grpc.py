@@ -204,7 +204,7 @@ class BusinessManagementServiceServicer(object):
     def ListScenes(self, request, context):
         """Lists scenes by number, each in the version that holds now.
         Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-        Errors: INVALID_FIELD
+        Errors: CURSOR_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -86,7 +86,7 @@ class BusinessManagementServiceStub:
     ListScenes: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.ListScenesRequest, _business_management_service_pb2.ListScenesResponse]
     """Lists scenes by number, each in the version that holds now.
     Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-    Errors: INVALID_FIELD
+    Errors: CURSOR_INVALID, INVALID_FIELD
     """
     RegisterRelation: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterRelationRequest, _business_management_service_pb2.RegisterRelationResponse]
     """Registers a proven relation, so that one account may present for another.
@@ -162,7 +162,7 @@ class BusinessManagementServiceAsyncStub(BusinessManagementServiceStub):
     ListScenes: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.ListScenesRequest, _business_management_service_pb2.ListScenesResponse]  # type: ignore[assignment]
     """Lists scenes by number, each in the version that holds now.
     Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-    Errors: INVALID_FIELD
+    Errors: CURSOR_INVALID, INVALID_FIELD
     """
     RegisterRelation: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterRelationRequest, _business_management_service_pb2.RegisterRelationResponse]  # type: ignore[assignment]
     """Registers a proven relation, so that one account may present for another.
@@ -301,7 +301,7 @@ class BusinessManagementServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_business_management_service_pb2.ListScenesResponse, _abc.Awaitable[_business_management_service_pb2.ListScenesResponse]]:
         """Lists scenes by number, each in the version that holds now.
         Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-        Errors: INVALID_FIELD
+        Errors: CURSOR_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

@@ -113,7 +113,7 @@ class CodeApplicationServiceServicer(object):
     def OpenAccount(self, request, context):
         """Opens an account after a successful identity check, with its first session, bound to the device that signed.
         Callers: app.holder
-        Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ASSURANCE_TOO_LOW, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+        Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -122,7 +122,7 @@ class CodeApplicationServiceServicer(object):
     def CloseAccount(self, request, context):
         """Closes the account for good: all codes are revoked, all sessions end, personal fields are erased.
         Callers: app.holder
-        Errors: SESSION_INVALID, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -140,7 +140,7 @@ class CodeApplicationServiceServicer(object):
     def ListSessions(self, request, context):
         """Lists the sessions of the session's account, newest first, those of other applications included.
         Callers: app.holder
-        Errors: SESSION_INVALID, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,7 +149,7 @@ class CodeApplicationServiceServicer(object):
     def CloseSession(self, request, context):
         """Ends a session of the same account: this one or, by its id, another.
         Callers: app.holder
-        Errors: SESSION_INVALID, SESSION_NOT_FOUND, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SESSION_NOT_FOUND, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -167,7 +167,7 @@ class CodeApplicationServiceServicer(object):
     def PresentCode(self, request, context):
         """Presents a code (亮码), and refreshes it: an unscanned code is returned again until its refresh time, then a new one supersedes it.
         Callers: app.holder
-        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, ACCOUNT_NOT_FOUND, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -185,7 +185,7 @@ class CodeApplicationServiceServicer(object):
     def ListRecords(self, request, context):
         """Lists the uses of the account's codes, newest first.
         Callers: app.holder
-        Errors: SESSION_INVALID, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CURSOR_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -194,7 +194,7 @@ class CodeApplicationServiceServicer(object):
     def WatchEvents(self, request, context):
         """Streams the events of this application from a cursor on, without end.
         Callers: app.holder, app.relying_party
-        Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED
+        Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

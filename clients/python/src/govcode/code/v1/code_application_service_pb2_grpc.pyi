@@ -41,12 +41,12 @@ class CodeApplicationServiceStub:
     OpenAccount: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.OpenAccountRequest, _code_application_service_pb2.OpenAccountResponse]
     """Opens an account after a successful identity check, with its first session, bound to the device that signed.
     Callers: app.holder
-    Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ASSURANCE_TOO_LOW, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+    Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
     """
     CloseAccount: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.CloseAccountRequest, _code_application_service_pb2.CloseAccountResponse]
     """Closes the account for good: all codes are revoked, all sessions end, personal fields are erased.
     Callers: app.holder
-    Errors: SESSION_INVALID, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
     """
     OpenSession: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.OpenSessionRequest, _code_application_service_pb2.OpenSessionResponse]
     """Opens a further session of the account for the device that is bound to it, after an identity check.
@@ -56,12 +56,12 @@ class CodeApplicationServiceStub:
     ListSessions: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ListSessionsRequest, _code_application_service_pb2.ListSessionsResponse]
     """Lists the sessions of the session's account, newest first, those of other applications included.
     Callers: app.holder
-    Errors: SESSION_INVALID, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, INVALID_FIELD
     """
     CloseSession: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.CloseSessionRequest, _code_application_service_pb2.CloseSessionResponse]
     """Ends a session of the same account: this one or, by its id, another.
     Callers: app.holder
-    Errors: SESSION_INVALID, SESSION_NOT_FOUND, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SESSION_NOT_FOUND, INVALID_FIELD
     """
     BindDevice: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.BindDeviceRequest, _code_application_service_pb2.BindDeviceResponse]
     """Moves the account to a new device after an identity check: sessions of the old device end, its application is told.
@@ -71,7 +71,7 @@ class CodeApplicationServiceStub:
     PresentCode: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.PresentCodeRequest, _code_application_service_pb2.PresentCodeResponse]
     """Presents a code (亮码), and refreshes it: an unscanned code is returned again until its refresh time, then a new one supersedes it.
     Callers: app.holder
-    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, ACCOUNT_NOT_FOUND, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
     """
     ScanCode: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ScanCodeRequest, _code_application_service_pb2.ScanCodeResponse]
     """Scans a code (扫码): decides, consumes a one-time code, discloses what the scene may see, tells the holder. A code of another region is decided by its home node.
@@ -81,12 +81,12 @@ class CodeApplicationServiceStub:
     ListRecords: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ListRecordsRequest, _code_application_service_pb2.ListRecordsResponse]
     """Lists the uses of the account's codes, newest first.
     Callers: app.holder
-    Errors: SESSION_INVALID, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CURSOR_INVALID, INVALID_FIELD
     """
     WatchEvents: _grpc.UnaryStreamMultiCallable[_code_application_service_pb2.WatchEventsRequest, _code_application_service_pb2.WatchEventsResponse]
     """Streams the events of this application from a cursor on, without end.
     Callers: app.holder, app.relying_party
-    Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED
+    Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED, INVALID_FIELD
     """
     ListEvents: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ListEventsRequest, _code_application_service_pb2.ListEventsResponse]
     """Returns the events of this application from a cursor on, waiting for the first if asked (long poll).
@@ -107,12 +107,12 @@ class CodeApplicationServiceAsyncStub(CodeApplicationServiceStub):
     OpenAccount: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.OpenAccountRequest, _code_application_service_pb2.OpenAccountResponse]  # type: ignore[assignment]
     """Opens an account after a successful identity check, with its first session, bound to the device that signed.
     Callers: app.holder
-    Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ASSURANCE_TOO_LOW, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+    Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
     """
     CloseAccount: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.CloseAccountRequest, _code_application_service_pb2.CloseAccountResponse]  # type: ignore[assignment]
     """Closes the account for good: all codes are revoked, all sessions end, personal fields are erased.
     Callers: app.holder
-    Errors: SESSION_INVALID, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
     """
     OpenSession: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.OpenSessionRequest, _code_application_service_pb2.OpenSessionResponse]  # type: ignore[assignment]
     """Opens a further session of the account for the device that is bound to it, after an identity check.
@@ -122,12 +122,12 @@ class CodeApplicationServiceAsyncStub(CodeApplicationServiceStub):
     ListSessions: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ListSessionsRequest, _code_application_service_pb2.ListSessionsResponse]  # type: ignore[assignment]
     """Lists the sessions of the session's account, newest first, those of other applications included.
     Callers: app.holder
-    Errors: SESSION_INVALID, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, INVALID_FIELD
     """
     CloseSession: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.CloseSessionRequest, _code_application_service_pb2.CloseSessionResponse]  # type: ignore[assignment]
     """Ends a session of the same account: this one or, by its id, another.
     Callers: app.holder
-    Errors: SESSION_INVALID, SESSION_NOT_FOUND, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SESSION_NOT_FOUND, INVALID_FIELD
     """
     BindDevice: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.BindDeviceRequest, _code_application_service_pb2.BindDeviceResponse]  # type: ignore[assignment]
     """Moves the account to a new device after an identity check: sessions of the old device end, its application is told.
@@ -137,7 +137,7 @@ class CodeApplicationServiceAsyncStub(CodeApplicationServiceStub):
     PresentCode: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.PresentCodeRequest, _code_application_service_pb2.PresentCodeResponse]  # type: ignore[assignment]
     """Presents a code (亮码), and refreshes it: an unscanned code is returned again until its refresh time, then a new one supersedes it.
     Callers: app.holder
-    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, ACCOUNT_NOT_FOUND, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
     """
     ScanCode: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ScanCodeRequest, _code_application_service_pb2.ScanCodeResponse]  # type: ignore[assignment]
     """Scans a code (扫码): decides, consumes a one-time code, discloses what the scene may see, tells the holder. A code of another region is decided by its home node.
@@ -147,12 +147,12 @@ class CodeApplicationServiceAsyncStub(CodeApplicationServiceStub):
     ListRecords: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ListRecordsRequest, _code_application_service_pb2.ListRecordsResponse]  # type: ignore[assignment]
     """Lists the uses of the account's codes, newest first.
     Callers: app.holder
-    Errors: SESSION_INVALID, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CURSOR_INVALID, INVALID_FIELD
     """
     WatchEvents: _aio.UnaryStreamMultiCallable[_code_application_service_pb2.WatchEventsRequest, _code_application_service_pb2.WatchEventsResponse]  # type: ignore[assignment]
     """Streams the events of this application from a cursor on, without end.
     Callers: app.holder, app.relying_party
-    Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED
+    Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED, INVALID_FIELD
     """
     ListEvents: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ListEventsRequest, _code_application_service_pb2.ListEventsResponse]  # type: ignore[assignment]
     """Returns the events of this application from a cursor on, waiting for the first if asked (long poll).
@@ -182,7 +182,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.OpenAccountResponse, _abc.Awaitable[_code_application_service_pb2.OpenAccountResponse]]:
         """Opens an account after a successful identity check, with its first session, bound to the device that signed.
         Callers: app.holder
-        Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ASSURANCE_TOO_LOW, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+        Errors: IDENTITY_FAILED, IDENTIFICATION_EXPIRED, ALREADY_OPEN, TERMS_NOT_ACCEPTED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -193,7 +193,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.CloseAccountResponse, _abc.Awaitable[_code_application_service_pb2.CloseAccountResponse]]:
         """Closes the account for good: all codes are revoked, all sessions end, personal fields are erased.
         Callers: app.holder
-        Errors: SESSION_INVALID, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, HOLDER_PROOF_INVALID, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -215,7 +215,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.ListSessionsResponse, _abc.Awaitable[_code_application_service_pb2.ListSessionsResponse]]:
         """Lists the sessions of the session's account, newest first, those of other applications included.
         Callers: app.holder
-        Errors: SESSION_INVALID, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -226,7 +226,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.CloseSessionResponse, _abc.Awaitable[_code_application_service_pb2.CloseSessionResponse]]:
         """Ends a session of the same account: this one or, by its id, another.
         Callers: app.holder
-        Errors: SESSION_INVALID, SESSION_NOT_FOUND, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SESSION_NOT_FOUND, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -248,7 +248,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.PresentCodeResponse, _abc.Awaitable[_code_application_service_pb2.PresentCodeResponse]]:
         """Presents a code (亮码), and refreshes it: an unscanned code is returned again until its refresh time, then a new one supersedes it.
         Callers: app.holder
-        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, ACCOUNT_NOT_FOUND, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RELATION_NOT_PROVEN, RATE_LIMITED, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -270,7 +270,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.ListRecordsResponse, _abc.Awaitable[_code_application_service_pb2.ListRecordsResponse]]:
         """Lists the uses of the account's codes, newest first.
         Callers: app.holder
-        Errors: SESSION_INVALID, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CURSOR_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -281,7 +281,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_code_application_service_pb2.WatchEventsResponse], _abc.AsyncIterator[_code_application_service_pb2.WatchEventsResponse]]:
         """Streams the events of this application from a cursor on, without end.
         Callers: app.holder, app.relying_party
-        Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED
+        Errors: CURSOR_INVALID, STREAM_LIMIT_REACHED, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

@@ -99,7 +99,7 @@ class CodeBaseServiceServicer(object):
     def ApplyCode(self, request, context):
         """Asks for a ticket to make one code (码调用申请): single use, 60 s, bound to the application and the subject.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +108,7 @@ class CodeBaseServiceServicer(object):
     def MakeCode(self, request, context):
         """Makes the code of a ticket (制码). For a holder's code the device proves the ticket's nonce.
         Callers: app.holder, operator.business
-        Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -117,7 +117,7 @@ class CodeBaseServiceServicer(object):
     def RenderCode(self, request, context):
         """Draws the symbol of a code text. Nothing is judged and nothing is recorded about the code.
         Callers: app.holder, operator.business
-        Errors: CODE_MALFORMED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
+        Errors: CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -144,7 +144,7 @@ class CodeBaseServiceServicer(object):
     def ResolveCode(self, request, context):
         """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
         Callers: app.relying_party
-        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, INVALID_FIELD
+        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +153,7 @@ class CodeBaseServiceServicer(object):
     def FreezeCode(self, request, context):
         """Stops a static code for now.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,7 +162,7 @@ class CodeBaseServiceServicer(object):
     def UnfreezeCode(self, request, context):
         """Lets a frozen static code go on.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -171,7 +171,7 @@ class CodeBaseServiceServicer(object):
     def ReplaceCode(self, request, context):
         """Replaces a static code by a new one with the same rules; the old one is revoked at once.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,7 +180,7 @@ class CodeBaseServiceServicer(object):
     def RevokeCode(self, request, context):
         """Ends a code at once and for good.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -189,7 +189,7 @@ class CodeBaseServiceServicer(object):
     def GetCode(self, request, context):
         """Returns the state and times of a code: to its holder by session, to an operator by id.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -36,17 +36,17 @@ class CodeBaseServiceStub:
     ApplyCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.ApplyCodeRequest, _code_base_service_pb2.ApplyCodeResponse]
     """Asks for a ticket to make one code (码调用申请): single use, 60 s, bound to the application and the subject.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
     """
     MakeCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.MakeCodeRequest, _code_base_service_pb2.MakeCodeResponse]
     """Makes the code of a ticket (制码). For a holder's code the device proves the ticket's nonce.
     Callers: app.holder, operator.business
-    Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
     """
     RenderCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.RenderCodeRequest, _code_base_service_pb2.RenderCodeResponse]
     """Draws the symbol of a code text. Nothing is judged and nothing is recorded about the code.
     Callers: app.holder, operator.business
-    Errors: CODE_MALFORMED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
+    Errors: CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
     """
     DecodeCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.DecodeCodeRequest, _code_base_service_pb2.DecodeCodeResponse]
     """Reads the fields of a code text (解码) without judging them.
@@ -61,32 +61,32 @@ class CodeBaseServiceStub:
     ResolveCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.ResolveCodeRequest, _code_base_service_pb2.ResolveCodeResponse]
     """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
     Callers: app.relying_party
-    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, INVALID_FIELD
+    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
     """
     FreezeCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.FreezeCodeRequest, _code_base_service_pb2.FreezeCodeResponse]
     """Stops a static code for now.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
     """
     UnfreezeCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.UnfreezeCodeRequest, _code_base_service_pb2.UnfreezeCodeResponse]
     """Lets a frozen static code go on.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
     """
     ReplaceCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.ReplaceCodeRequest, _code_base_service_pb2.ReplaceCodeResponse]
     """Replaces a static code by a new one with the same rules; the old one is revoked at once.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
     """
     RevokeCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.RevokeCodeRequest, _code_base_service_pb2.RevokeCodeResponse]
     """Ends a code at once and for good.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
     """
     GetCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.GetCodeRequest, _code_base_service_pb2.GetCodeResponse]
     """Returns the state and times of a code: to its holder by session, to an operator by id.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, INVALID_FIELD
     """
 
 @_typing.type_check_only
@@ -97,17 +97,17 @@ class CodeBaseServiceAsyncStub(CodeBaseServiceStub):
     ApplyCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.ApplyCodeRequest, _code_base_service_pb2.ApplyCodeResponse]  # type: ignore[assignment]
     """Asks for a ticket to make one code (码调用申请): single use, 60 s, bound to the application and the subject.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
     """
     MakeCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.MakeCodeRequest, _code_base_service_pb2.MakeCodeResponse]  # type: ignore[assignment]
     """Makes the code of a ticket (制码). For a holder's code the device proves the ticket's nonce.
     Callers: app.holder, operator.business
-    Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
     """
     RenderCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.RenderCodeRequest, _code_base_service_pb2.RenderCodeResponse]  # type: ignore[assignment]
     """Draws the symbol of a code text. Nothing is judged and nothing is recorded about the code.
     Callers: app.holder, operator.business
-    Errors: CODE_MALFORMED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
+    Errors: CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
     """
     DecodeCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.DecodeCodeRequest, _code_base_service_pb2.DecodeCodeResponse]  # type: ignore[assignment]
     """Reads the fields of a code text (解码) without judging them.
@@ -122,32 +122,32 @@ class CodeBaseServiceAsyncStub(CodeBaseServiceStub):
     ResolveCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.ResolveCodeRequest, _code_base_service_pb2.ResolveCodeResponse]  # type: ignore[assignment]
     """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
     Callers: app.relying_party
-    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, INVALID_FIELD
+    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
     """
     FreezeCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.FreezeCodeRequest, _code_base_service_pb2.FreezeCodeResponse]  # type: ignore[assignment]
     """Stops a static code for now.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
     """
     UnfreezeCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.UnfreezeCodeRequest, _code_base_service_pb2.UnfreezeCodeResponse]  # type: ignore[assignment]
     """Lets a frozen static code go on.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
     """
     ReplaceCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.ReplaceCodeRequest, _code_base_service_pb2.ReplaceCodeResponse]  # type: ignore[assignment]
     """Replaces a static code by a new one with the same rules; the old one is revoked at once.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
     """
     RevokeCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.RevokeCodeRequest, _code_base_service_pb2.RevokeCodeResponse]  # type: ignore[assignment]
     """Ends a code at once and for good.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
     """
     GetCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.GetCodeRequest, _code_base_service_pb2.GetCodeResponse]  # type: ignore[assignment]
     """Returns the state and times of a code: to its holder by session, to an operator by id.
     Callers: app.holder, operator.business
-    Errors: SESSION_INVALID, CODE_NOT_FOUND, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, INVALID_FIELD
     """
 
 class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -161,7 +161,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.ApplyCodeResponse, _abc.Awaitable[_code_base_service_pb2.ApplyCodeResponse]]:
         """Asks for a ticket to make one code (码调用申请): single use, 60 s, bound to the application and the subject.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_UNKNOWN, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, RATE_LIMITED, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -172,7 +172,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.MakeCodeResponse, _abc.Awaitable[_code_base_service_pb2.MakeCodeResponse]]:
         """Makes the code of a ticket (制码). For a holder's code the device proves the ticket's nonce.
         Callers: app.holder, operator.business
-        Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: TICKET_INVALID, TICKET_EXPIRED, TICKET_USED, HOLDER_PROOF_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, TERMINAL_RULE_VIOLATED, EXTENSION_TOO_LONG, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -183,7 +183,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.RenderCodeResponse, _abc.Awaitable[_code_base_service_pb2.RenderCodeResponse]]:
         """Draws the symbol of a code text. Nothing is judged and nothing is recorded about the code.
         Callers: app.holder, operator.business
-        Errors: CODE_MALFORMED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
+        Errors: CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SYMBOLOGY_UNSUPPORTED, DATA_TOO_LONG, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -216,7 +216,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.ResolveCodeResponse, _abc.Awaitable[_code_base_service_pb2.ResolveCodeResponse]]:
         """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
         Callers: app.relying_party
-        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, INVALID_FIELD
+        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -227,7 +227,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.FreezeCodeResponse, _abc.Awaitable[_code_base_service_pb2.FreezeCodeResponse]]:
         """Stops a static code for now.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -238,7 +238,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.UnfreezeCodeResponse, _abc.Awaitable[_code_base_service_pb2.UnfreezeCodeResponse]]:
         """Lets a frozen static code go on.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -249,7 +249,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.ReplaceCodeResponse, _abc.Awaitable[_code_base_service_pb2.ReplaceCodeResponse]]:
         """Replaces a static code by a new one with the same rules; the old one is revoked at once.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, ACCOUNT_NOT_FOUND, SUBJECT_SUSPENDED, ASSURANCE_TOO_LOW, SCENE_NOT_ALLOWED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, KEY_UNAVAILABLE, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -260,7 +260,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.RevokeCodeResponse, _abc.Awaitable[_code_base_service_pb2.RevokeCodeResponse]]:
         """Ends a code at once and for good.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, CODE_STATE_CONFLICT, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -271,7 +271,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.GetCodeResponse, _abc.Awaitable[_code_base_service_pb2.GetCodeResponse]]:
         """Returns the state and times of a code: to its holder by session, to an operator by id.
         Callers: app.holder, operator.business
-        Errors: SESSION_INVALID, CODE_NOT_FOUND, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_NOT_FOUND, INVALID_FIELD
         """
 
 def add_CodeBaseServiceServicer_to_server(servicer: CodeBaseServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

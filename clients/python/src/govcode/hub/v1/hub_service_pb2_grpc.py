@@ -148,7 +148,7 @@ class HubServiceServicer(object):
     def ReportNodeStatus(self, request_iterator, context):
         """Takes a node's reports for as long as it runs: status every 5 s, a signed summary each minute. What is not acknowledged is sent again and counted once.
         Callers: node
-        Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, INVALID_FIELD
+        Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, STREAM_LIMIT_REACHED, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -166,7 +166,7 @@ class HubServiceServicer(object):
     def ListNodeStatuses(self, request, context):
         """Returns the hub's view of all nodes, by node id.
         Callers: node, operator.business, operator.security, operator.audit
-        Errors: INVALID_FIELD
+        Errors: CURSOR_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

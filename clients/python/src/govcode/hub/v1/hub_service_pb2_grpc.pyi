@@ -66,7 +66,7 @@ class HubServiceStub:
     ReportNodeStatus: _grpc.StreamStreamMultiCallable[_hub_service_pb2.ReportNodeStatusRequest, _hub_service_pb2.ReportNodeStatusResponse]
     """Takes a node's reports for as long as it runs: status every 5 s, a signed summary each minute. What is not acknowledged is sent again and counted once.
     Callers: node
-    Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, INVALID_FIELD
+    Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, STREAM_LIMIT_REACHED, INVALID_FIELD
     """
     GetNodeStatus: _grpc.UnaryUnaryMultiCallable[_hub_service_pb2.GetNodeStatusRequest, _hub_service_pb2.GetNodeStatusResponse]
     """Returns the hub's view of one node.
@@ -76,7 +76,7 @@ class HubServiceStub:
     ListNodeStatuses: _grpc.UnaryUnaryMultiCallable[_hub_service_pb2.ListNodeStatusesRequest, _hub_service_pb2.ListNodeStatusesResponse]
     """Returns the hub's view of all nodes, by node id.
     Callers: node, operator.business, operator.security, operator.audit
-    Errors: INVALID_FIELD
+    Errors: CURSOR_INVALID, INVALID_FIELD
     """
     WatchNodeStatuses: _grpc.UnaryStreamMultiCallable[_hub_service_pb2.WatchNodeStatusesRequest, _hub_service_pb2.WatchNodeStatusesResponse]
     """Streams the hub's view: all nodes at once, then each node whose view changed, at most once a second each.
@@ -122,7 +122,7 @@ class HubServiceAsyncStub(HubServiceStub):
     ReportNodeStatus: _aio.StreamStreamMultiCallable[_hub_service_pb2.ReportNodeStatusRequest, _hub_service_pb2.ReportNodeStatusResponse]  # type: ignore[assignment]
     """Takes a node's reports for as long as it runs: status every 5 s, a signed summary each minute. What is not acknowledged is sent again and counted once.
     Callers: node
-    Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, INVALID_FIELD
+    Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, STREAM_LIMIT_REACHED, INVALID_FIELD
     """
     GetNodeStatus: _aio.UnaryUnaryMultiCallable[_hub_service_pb2.GetNodeStatusRequest, _hub_service_pb2.GetNodeStatusResponse]  # type: ignore[assignment]
     """Returns the hub's view of one node.
@@ -132,7 +132,7 @@ class HubServiceAsyncStub(HubServiceStub):
     ListNodeStatuses: _aio.UnaryUnaryMultiCallable[_hub_service_pb2.ListNodeStatusesRequest, _hub_service_pb2.ListNodeStatusesResponse]  # type: ignore[assignment]
     """Returns the hub's view of all nodes, by node id.
     Callers: node, operator.business, operator.security, operator.audit
-    Errors: INVALID_FIELD
+    Errors: CURSOR_INVALID, INVALID_FIELD
     """
     WatchNodeStatuses: _aio.UnaryStreamMultiCallable[_hub_service_pb2.WatchNodeStatusesRequest, _hub_service_pb2.WatchNodeStatusesResponse]  # type: ignore[assignment]
     """Streams the hub's view: all nodes at once, then each node whose view changed, at most once a second each.
@@ -217,7 +217,7 @@ class HubServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_hub_service_pb2.ReportNodeStatusResponse], _abc.AsyncIterator[_hub_service_pb2.ReportNodeStatusResponse]]:
         """Takes a node's reports for as long as it runs: status every 5 s, a signed summary each minute. What is not acknowledged is sent again and counted once.
         Callers: node
-        Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, INVALID_FIELD
+        Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, STREAM_LIMIT_REACHED, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -239,7 +239,7 @@ class HubServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_hub_service_pb2.ListNodeStatusesResponse, _abc.Awaitable[_hub_service_pb2.ListNodeStatusesResponse]]:
         """Returns the hub's view of all nodes, by node id.
         Callers: node, operator.business, operator.security, operator.audit
-        Errors: INVALID_FIELD
+        Errors: CURSOR_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

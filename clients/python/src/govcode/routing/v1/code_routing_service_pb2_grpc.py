@@ -68,7 +68,7 @@ class CodeRoutingServiceServicer(object):
     def ListRoutes(self, request, context):
         """Lists all routes.
         Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-        Errors: TRUST_BUNDLE_MISSING, INVALID_FIELD
+        Errors: TRUST_BUNDLE_MISSING, CURSOR_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -41,7 +41,7 @@ class CodeRoutingServiceStub:
     ListRoutes: _grpc.UnaryUnaryMultiCallable[_code_routing_service_pb2.ListRoutesRequest, _code_routing_service_pb2.ListRoutesResponse]
     """Lists all routes.
     Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-    Errors: TRUST_BUNDLE_MISSING, INVALID_FIELD
+    Errors: TRUST_BUNDLE_MISSING, CURSOR_INVALID, INVALID_FIELD
     """
     GetTrustBundle: _grpc.UnaryUnaryMultiCallable[_code_routing_service_pb2.GetTrustBundleRequest, _code_routing_service_pb2.GetTrustBundleResponse]
     """Returns the trust bundle as the hub signed it, so that an application can check other nodes' evidence.
@@ -62,7 +62,7 @@ class CodeRoutingServiceAsyncStub(CodeRoutingServiceStub):
     ListRoutes: _aio.UnaryUnaryMultiCallable[_code_routing_service_pb2.ListRoutesRequest, _code_routing_service_pb2.ListRoutesResponse]  # type: ignore[assignment]
     """Lists all routes.
     Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-    Errors: TRUST_BUNDLE_MISSING, INVALID_FIELD
+    Errors: TRUST_BUNDLE_MISSING, CURSOR_INVALID, INVALID_FIELD
     """
     GetTrustBundle: _aio.UnaryUnaryMultiCallable[_code_routing_service_pb2.GetTrustBundleRequest, _code_routing_service_pb2.GetTrustBundleResponse]  # type: ignore[assignment]
     """Returns the trust bundle as the hub signed it, so that an application can check other nodes' evidence.
@@ -92,7 +92,7 @@ class CodeRoutingServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_routing_service_pb2.ListRoutesResponse, _abc.Awaitable[_code_routing_service_pb2.ListRoutesResponse]]:
         """Lists all routes.
         Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
-        Errors: TRUST_BUNDLE_MISSING, INVALID_FIELD
+        Errors: TRUST_BUNDLE_MISSING, CURSOR_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

@@ -49,7 +49,7 @@ class AuditServiceServicer(object):
     def ListAuditEvents(self, request, context):
         """Lists audit events, oldest first. The query is itself an audit event.
         Callers: operator.audit
-        Errors: INVALID_FIELD
+        Errors: CURSOR_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

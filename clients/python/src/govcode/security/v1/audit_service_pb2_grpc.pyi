@@ -36,7 +36,7 @@ class AuditServiceStub:
     ListAuditEvents: _grpc.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]
     """Lists audit events, oldest first. The query is itself an audit event.
     Callers: operator.audit
-    Errors: INVALID_FIELD
+    Errors: CURSOR_INVALID, INVALID_FIELD
     """
 
 @_typing.type_check_only
@@ -47,7 +47,7 @@ class AuditServiceAsyncStub(AuditServiceStub):
     ListAuditEvents: _aio.UnaryUnaryMultiCallable[_audit_service_pb2.ListAuditEventsRequest, _audit_service_pb2.ListAuditEventsResponse]  # type: ignore[assignment]
     """Lists audit events, oldest first. The query is itself an audit event.
     Callers: operator.audit
-    Errors: INVALID_FIELD
+    Errors: CURSOR_INVALID, INVALID_FIELD
     """
 
 class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -61,7 +61,7 @@ class AuditServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_audit_service_pb2.ListAuditEventsResponse, _abc.Awaitable[_audit_service_pb2.ListAuditEventsResponse]]:
         """Lists audit events, oldest first. The query is itself an audit event.
         Callers: operator.audit
-        Errors: INVALID_FIELD
+        Errors: CURSOR_INVALID, INVALID_FIELD
         """
 
 def add_AuditServiceServicer_to_server(servicer: AuditServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
