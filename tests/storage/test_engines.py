@@ -1,5 +1,6 @@
 """What a commit is worth, the schema, and a server that goes away."""
 
+import os
 import sqlite3
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,28 @@ def test_the_link_that_commits_is_asked_itself(new_sqlite: MakeUrl) -> None:
         assert link.durability().holds
         link.command("PRAGMA synchronous=NORMAL")
         assert not link.durability().holds
+
+
+def modes_in(folder: Path) -> dict[str, int]:
+    return {path.name: path.stat().st_mode & 0o777 for path in folder.iterdir()}
+
+
+@pytest.mark.parametrize("how", ["migrated", "opened too early"])
+async def test_files_of_a_new_database_are_its_owners_alone(tmp_path: Path, how: str) -> None:
+    before = os.umask(0o022)
+    try:
+        url = f"sqlite:///{tmp_path}/node.db"
+        if how == "opened too early":
+            with pytest.raises(SchemaVersionError):
+                await SqlDatabase.open(url, writer_id="w")
+        migrate(url)
+        database = await SqlDatabase.open(url, writer_id="w")
+        await database.check()
+        modes = modes_in(tmp_path)
+        await database.aclose()
+    finally:
+        os.umask(before)
+    assert modes == dict.fromkeys(["node.db", "node.db-wal", "node.db-shm", "node.db.lock"], 0o600)
 
 
 @pytest.mark.parametrize(

@@ -5,8 +5,10 @@ off, because a deferred BEGIN that turns into a write fails when another process
 PostgreSQL runs with `synchronous_commit=on`, which is set and read back.
 """
 
+import contextlib
 import fcntl
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -19,6 +21,7 @@ from govcode_node.domain.errors import FactsError
 from govcode_node.storage.statements import Parameters, Statement
 
 _BUSY_TIMEOUT_MS: Final = 5000
+_PRIVATE_MODE: Final = 0o600
 _CHECKPOINT_PAGES: Final = 4000
 """Pages in the log before they are moved to the database file: few enough to move in some 20 ms."""
 
@@ -48,6 +51,8 @@ def make_engine(url: str) -> Engine:
             poolclass=StaticPool if in_memory else NullPool,
             connect_args={"isolation_level": None, "check_same_thread": False, "timeout": _BUSY_TIMEOUT_MS / 1000},
         )
+        if not in_memory:
+            event.listen(engine, "do_connect", _make_private_file)
         event.listen(engine, "connect", _prepare_sqlite)
         _begin_with(engine, "BEGIN IMMEDIATE")
         return engine
@@ -61,6 +66,19 @@ def make_engine(url: str) -> Engine:
 def _begin_with(engine: Engine, command: str) -> None:
     """It makes SQLAlchemy say BEGIN itself where it drives a connection (migrations), as the drivers do not."""
     event.listen(engine, "begin", lambda connection: connection.exec_driver_sql(command))
+
+
+def _make_private_file(_dialect: object, _record: object, arguments: Sequence[Any], _options: object) -> None:
+    """It makes a database file that is absent, its owner's alone; the log and the index beside it get the same mode.
+
+    SQLite itself would make it as the umask of the process says, usually for everybody to read. The mode of a file that
+    is there is left as somebody set it.
+    """
+    path = str(arguments[0])
+    # An address with options of SQLite's own begins so, and is for SQLite to read. Other faults are SQLite's to name.
+    if not path.startswith("file:"):
+        with contextlib.suppress(OSError):
+            os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _PRIVATE_MODE))
 
 
 def _prepare_sqlite(connection: Any, _record: object) -> None:
@@ -204,7 +222,8 @@ class Link:
         SQLite's own waiting polls and is unfair: of three writing processes one can stand still for 180 ms. The
         kernel's queue for a lock is fair.
         """
-        self._lock = path.open("ab")
+        # Nobody else may hold it: to open a file for reading is enough to lock it.
+        self._lock = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _PRIVATE_MODE), "r+b")
 
     def begin_write(self) -> None:
         """It begins a transaction that writes."""
