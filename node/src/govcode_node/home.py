@@ -25,7 +25,13 @@ _PURPOSES: Final = {
     KeyPurpose.NODE_ENC: NodeKeyPurpose.ENCRYPT,
     KeyPurpose.CODE_SEAL: NodeKeyPurpose.CODE_SEAL,
 }
-_PUBLISHED: Final = frozenset({KeyState.ACTIVE, KeyState.VERIFY_ONLY})
+_STILL_CHECKING: Final = frozenset({KeyState.ACTIVE, KeyState.VERIFY_ONLY})
+# The hub approves one signing key; a second one that has not ended could be slipped in beside it.
+_PUBLISHED: Final = {
+    KeyPurpose.NODE_SIGN: frozenset({KeyState.ACTIVE}),
+    KeyPurpose.NODE_ENC: _STILL_CHECKING,
+    KeyPurpose.CODE_SEAL: _STILL_CHECKING,
+}
 
 
 def profile_of(config: Config, *, keys: tuple[KeyInfo, ...], address: str) -> NodeProfile:
@@ -72,7 +78,7 @@ def _public_keys(keys: tuple[KeyInfo, ...]) -> tuple[NodeKey, ...]:
             ends_at=None,
         )
         for key in keys
-        if key.purpose in _PURPOSES and key.state in _PUBLISHED and key.public_point is not None
+        if key.state in _PUBLISHED.get(key.purpose, ()) and key.public_point is not None
     )
 
 
