@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from govcode_node.domain.errors import StoreUnavailableError
+from govcode_node.domain.gathering import Gathering
 from govcode_node.storage.committer import Committer
 from govcode_node.storage.runner import BrokenLinkError
 
@@ -100,6 +101,112 @@ async def test_what_arrives_during_a_commit_shares_the_next_one(committer: Commi
     runner.gate.set()
     assert await asyncio.gather(first, *others) == list(range(8))
     assert runner.batches == [1, 7]
+
+
+class Nap:
+    """Sleep whose end a test decides."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+        self.over = asyncio.Event()
+
+    async def __call__(self, seconds: float) -> None:
+        self.begun.set()
+        await self.over.wait()
+
+
+@pytest.fixture
+def nap() -> Nap:
+    return Nap()
+
+
+@pytest.fixture
+async def gathering_committer(store: Store, seconds: Seconds, nap: Nap) -> AsyncIterator[Committer]:
+    """A committer that has just run a batch of two, and so waits for more before the next."""
+    gathering = Gathering(most_seconds=0.001, enough=10, sleep=nap, monotonic=seconds)
+    committer = Committer(
+        store.open,  # type: ignore[arg-type]
+        queue_limit=100,
+        batch_limit=10,
+        monotonic=seconds,
+        gathering=gathering,
+    )
+    await committer.start()
+    await asyncio.gather(committer.run(str), committer.run(str))
+    yield committer
+    nap.over.set()
+    if not committer._closing:
+        await committer.aclose()
+
+
+async def test_after_a_batch_of_several_the_next_waits_for_more(
+    gathering_committer: Committer, store: Store, nap: Nap
+) -> None:
+    first = asyncio.create_task(gathering_committer.run(lambda tx: 1))
+    await nap.begun.wait()
+    second = asyncio.create_task(gathering_committer.run(lambda tx: 2))
+    await asyncio.sleep(0)
+    nap.over.set()
+    assert (await first, await second) == (1, 2)
+    assert store.runners[0].batches == [2, 2]
+
+
+async def test_units_that_come_one_by_one_never_wait_for_others(store: Store, seconds: Seconds) -> None:
+    napped = False
+
+    async def nap(_: float) -> None:
+        nonlocal napped
+        napped = True
+
+    alone = Committer(
+        store.open,  # type: ignore[arg-type]
+        queue_limit=9,
+        batch_limit=9,
+        gathering=Gathering(most_seconds=1, enough=9, sleep=nap, monotonic=seconds),
+    )
+    await alone.start()
+    for _ in range(5):
+        assert await alone.run(str) == "None"
+    assert not napped
+    await alone.aclose()
+
+
+async def test_one_who_goes_away_while_a_batch_gathers_is_not_in_it(
+    gathering_committer: Committer, store: Store, nap: Nap
+) -> None:
+    gone = asyncio.create_task(gathering_committer.run(lambda tx: 1))
+    await nap.begun.wait()
+    stays = asyncio.create_task(gathering_committer.run(lambda tx: 2))
+    gone.cancel()
+    await asyncio.sleep(0)
+    nap.over.set()
+    assert await stays == 2
+    assert store.runners[0].batches == [2, 1]
+
+
+async def test_closing_while_a_batch_gathers_loses_nobody(gathering_committer: Committer, nap: Nap) -> None:
+    waiting = asyncio.create_task(gathering_committer.run(lambda tx: 1))
+    await nap.begun.wait()
+    closing = asyncio.create_task(gathering_committer.aclose())
+    await asyncio.sleep(0)
+    nap.over.set()
+    await closing
+    assert await waiting == 1
+    with pytest.raises(StoreUnavailableError):
+        await gathering_committer.run(lambda tx: 2)
+
+
+async def test_nobody_waits_for_ever_where_the_work_is_torn_down_while_a_batch_gathers(
+    gathering_committer: Committer, nap: Nap
+) -> None:
+    waiting = asyncio.create_task(gathering_committer.run(lambda tx: 1))
+    await nap.begun.wait()
+    work = gathering_committer._task
+    assert work is not None
+    work.cancel()
+    with pytest.raises(StoreUnavailableError):
+        await waiting
+    gathering_committer._task = None
 
 
 async def test_an_unexpected_fault_fails_its_batch_and_not_the_committer(committer: Committer, store: Store) -> None:

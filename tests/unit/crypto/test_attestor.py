@@ -18,6 +18,7 @@ from govcode_node.domain.evidence import (
     Sm2Proof,
     VerifiedEvidence,
 )
+from govcode_node.domain.gathering import Gathering
 from govcode_node.domain.keys import KeyPurpose, KeyState, KeyStateError, KeyUnavailableError, KeyUse
 
 SCAN = EvidencePurpose.SCAN_ANSWER
@@ -110,6 +111,32 @@ async def test_statements_that_gather_during_a_signature_share_the_next(
         assert isinstance(each.proof, MerkleProof)
         assert (each.proof.leaf_index, each.proof.leaf_count) == (number, count)
         assert verified(keyring, each).payload == b"%d" % number
+
+
+async def test_after_a_shared_signature_statements_wait_for_more_and_a_lone_one_does_not(
+    keyring: Keyring, key_clock: Any
+) -> None:
+    naps: list[asyncio.Event] = []
+
+    async def nap(seconds: float) -> None:
+        naps.append(asyncio.Event())
+        await naps[-1].wait()
+
+    gathering = Gathering(most_seconds=0.001, enough=9, sleep=nap, monotonic=key_clock.monotonic)
+    async with attesting(keyring, key_clock, gathering=gathering) as (attestor, signer):
+        assert isinstance((await attestor.attest(SCAN, TYPE, b"alone")).proof, Sm2Proof)
+        assert isinstance((await attestor.attest(SCAN, TYPE, b"alone again")).proof, Sm2Proof)
+        await asyncio.gather(*await queued(attestor, 2))
+        assert not naps
+        first = await queued(attestor, 1)
+        await asyncio.sleep(0)
+        second = await queued(attestor, 2)
+        second[1].cancel()
+        assert len(naps) == 1
+        naps[0].set()
+        evidence = await asyncio.gather(*first, second[0])
+        assert [each.proof.leaf_count for each in evidence if isinstance(each.proof, MerkleProof)] == [2, 2]
+        assert signer.signed == 4
 
 
 async def test_a_batch_is_bounded(keyring: Keyring, key_clock: Any) -> None:

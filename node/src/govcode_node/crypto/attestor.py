@@ -1,7 +1,8 @@
 """Make evidence: one SM2 signature for everything that is waiting.
 
 A signature takes longer than everything else in a scan. While one is being computed the next statements gather; they
-become the leaves of one Merkle tree, whose root is signed once. A statement that waits alone gets a plain signature.
+become the leaves of one Merkle tree, whose root is signed once. A statement that comes alone gets a plain signature, at
+once; while many come, a batch waits a little for more of them (`Gathering`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from govcode_client import evidence_rules as rules
 
 from govcode_node.domain.errors import DrainingError, GovcodeError, OverloadedError
 from govcode_node.domain.evidence import Evidence, EvidencePurpose, MerkleProof, Sm2Proof
+from govcode_node.domain.gathering import Gathering
 from govcode_node.domain.keys import KeyPurpose, KeyStateError, KeyUnavailableError, UnknownKeyError
 from govcode_node.ports.clock import Clock
 
 _MAX_BATCH: Final = 256
 _MAX_WAITING: Final = 4096
+_GATHERING_SECONDS: Final = 0.004
+"""The longest that a batch waits for more statements: some ten signatures."""
 
 
 class EvidenceSigner(Protocol):
@@ -56,6 +60,7 @@ class BatchingAttestor:
         key_purpose: KeyPurpose = KeyPurpose.NODE_SIGN,
         max_batch: int = _MAX_BATCH,
         max_waiting: int = _MAX_WAITING,
+        gathering: Gathering | None = None,
     ) -> None:
         """Take the signer.
 
@@ -66,6 +71,7 @@ class BatchingAttestor:
             key_purpose: Which of the node's keys signs.
             max_batch: Statements under one signature, so that a tree is built in a few hundred microseconds.
             max_waiting: Statements that may wait; the next caller is refused at once.
+            gathering: When a batch waits for more statements.
         """
         self._signer = signer
         self._node_id = node_id
@@ -73,6 +79,9 @@ class BatchingAttestor:
         self._key_purpose = key_purpose
         self._max_batch = max_batch
         self._max_waiting = max_waiting
+        self._gathering = gathering or Gathering(
+            most_seconds=_GATHERING_SECONDS, enough=max_batch, monotonic=clock.monotonic
+        )
         self._queue: deque[_Waiting] = deque()
         self._batch: list[_Waiting] = []
         self._filled = asyncio.Event()
@@ -133,6 +142,8 @@ class BatchingAttestor:
                 await self._filled.wait()
                 self._filled.clear()
                 while self._queue:
+                    if not self._closed:
+                        await self._gathering.wait(self._queue.__len__)
                     await self._answer_next_batch()
         finally:
             # Reached early only when the loop is being torn down: nobody may be left waiting for ever.
@@ -144,6 +155,7 @@ class BatchingAttestor:
         taken = [self._queue.popleft() for _ in range(min(self._max_batch, len(self._queue)))]
         # A caller that has gone away needs no leaf.
         self._batch = [waiting for waiting in taken if not waiting.done.done()]
+        self._gathering.note(len(self._batch))
         if not self._batch:
             return
         try:

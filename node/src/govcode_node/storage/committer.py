@@ -2,18 +2,20 @@
 
 One task takes everything that waits, up to a limit, and has one thread run it as one batch; then all waiters of the
 batch are told at once. The cost of a durable commit is spread over whatever arrived meanwhile, and nobody is answered
-before the commit that holds their rows has returned.
+before the commit that holds their rows has returned. While many come, a batch waits a few milliseconds for more of them
+(`Gathering`); a unit that comes alone is run at once.
 """
 
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from govcode_node.domain.errors import OverloadedError, StoreUnavailableError
+from govcode_node.domain.gathering import Gathering
 from govcode_node.storage.errors import translate
 from govcode_node.storage.runner import BatchRunner, BrokenLinkError, Result, Unit, unavailable
 
@@ -21,6 +23,8 @@ T = TypeVar("T")
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 2.0
+_GATHERING_SECONDS: Final = 0.01
+"""The longest that a batch waits for more units, and that only while each millisecond brings one."""
 
 OpenRunner = Callable[[], BatchRunner]
 
@@ -39,6 +43,7 @@ class Committer:
         queue_limit: Units that may wait; more are refused at once.
         batch_limit: Units of one transaction, so that nobody waits for an endless one.
         monotonic: Seconds that only grow.
+        gathering: When a batch waits for more units.
     """
 
     def __init__(
@@ -48,11 +53,15 @@ class Committer:
         queue_limit: int,
         batch_limit: int,
         monotonic: Callable[[], float] = time.monotonic,
+        gathering: Gathering | None = None,
     ) -> None:
         self._open_runner = open_runner
         self._queue_limit = queue_limit
         self._batch_limit = batch_limit
         self._monotonic = monotonic
+        self._gathering = gathering or Gathering(
+            most_seconds=_GATHERING_SECONDS, enough=batch_limit, monotonic=monotonic
+        )
         self._queue: deque[_Waiter] = deque()
         self._arrived = asyncio.Event()
         self._closing = False
@@ -119,29 +128,41 @@ class Committer:
 
     async def _work(self) -> None:
         """It runs batches until the queue is empty and no more are taken. No fault of a batch ends it."""
-        loop = asyncio.get_running_loop()
-        while True:
-            if not self._queue:
-                if self._closing:
+        try:
+            while True:
+                if self._queue:
+                    if not self._closing:
+                        await self._gathering.wait(self.length)
+                    await self._run_next()
+                elif self._closing:
                     return
-                self._arrived.clear()
-                await self._arrived.wait()
-                continue
-            batch = self._take()
-            self._busy = True
-            try:
-                results = await loop.run_in_executor(self._thread, self._run, [waiter.unit for waiter in batch])
-            except Exception as error:
-                # Whatever it was, the waiters are told and the next batch gets its chance: a committer that stopped
-                # would leave every later caller waiting for ever.
-                results = [(translate(error), None)] * len(batch)
-            except BaseException:
-                _tell(batch, [(StoreUnavailableError(why="the store was stopped"), None)] * len(batch))
-                raise
-            finally:
-                self._busy = False
-                self._progress_at = self._monotonic()
-            _tell(batch, results)
+                else:
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        finally:
+            # Reached with units in the queue only when the loop is being torn down: nobody may be left waiting.
+            _tell(self._queue, [(StoreUnavailableError(why="the store was stopped"), None)] * len(self._queue))
+            self._queue.clear()
+
+    async def _run_next(self) -> None:
+        """It runs the next batch and tells its waiters."""
+        batch = self._take()
+        self._busy = True
+        try:
+            units = [waiter.unit for waiter in batch]
+            results = await asyncio.get_running_loop().run_in_executor(self._thread, self._run, units)
+        except Exception as error:
+            # Whatever it was, the waiters are told and the next batch gets its chance: a committer that stopped
+            # would leave every later caller waiting for ever.
+            results = [(translate(error), None)] * len(batch)
+        except BaseException:
+            _tell(batch, [(StoreUnavailableError(why="the store was stopped"), None)] * len(batch))
+            raise
+        finally:
+            self._busy = False
+            self._progress_at = self._monotonic()
+            self._gathering.note(len(batch))
+        _tell(batch, results)
 
     def _take(self) -> list[_Waiter]:
         """It takes the next units, those left out whose callers are gone already."""
@@ -199,7 +220,7 @@ class Committer:
         self._pause = min(max(2 * self._pause, _FIRST_PAUSE), _LONGEST_PAUSE)
 
 
-def _tell(batch: Sequence[_Waiter], results: Sequence[Result]) -> None:
+def _tell(batch: Collection[_Waiter], results: Sequence[Result]) -> None:
     """It completes the waiters; those whose callers have gone away are left alone."""
     for waiter, (error, value) in zip(batch, results, strict=True):
         future = waiter.future
