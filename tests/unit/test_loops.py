@@ -5,6 +5,7 @@ import logging
 from collections.abc import Iterator
 
 import pytest
+from govcode_node.domain.nodes import NodeNotApprovedError
 from govcode_node.loops import BackgroundLoop, LoopBoard
 from kit.clocks import MovableClock
 
@@ -162,3 +163,18 @@ async def test_board_starts_and_stops_its_loops_and_those_that_come_later(clock:
     rounds = first.rounds, second.rounds
     await asyncio.sleep(0)
     assert (first.rounds, second.rounds) == rounds
+
+
+async def test_a_refusal_is_told_in_a_line_and_a_fault_with_its_trace(caplog: pytest.LogCaptureFixture) -> None:
+    async def refuse() -> None:
+        raise NodeNotApprovedError("420100")
+
+    async def fail() -> None:
+        raise ZeroDivisionError
+
+    for step in (refuse, fail):
+        await BackgroundLoop("work", step, interval=1, timeout=1, clock=MovableClock()).run_once()
+    refusal, fault = (record for record in caplog.records if record.message == "loop step failed")
+    assert refusal.exc_info is None
+    assert "node 420100 is not approved" in refusal.__dict__["why"]
+    assert fault.exc_info is not None

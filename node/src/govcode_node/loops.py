@@ -18,6 +18,7 @@ import random
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final
 
+from govcode_node.domain.errors import GovcodeError
 from govcode_node.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -164,8 +165,9 @@ class BackgroundLoop:
         log.warning(
             "loop step failed",
             extra={"loop": self.name, "why": why, "failures": self._failures, "age_seconds": round(self.age(), 1)},
-            # The whole trace once per incident; the hundredth repetition tells nothing new.
-            exc_info=exception if self._failures == 1 else None,
+            # A refusal says all there is to say. The trace of a fault stands once per incident; its hundredth
+            # repetition tells nothing new.
+            exc_info=exception if self._failures == 1 and not isinstance(exception, GovcodeError) else None,
         )
 
 
