@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from govcode_node.domain.accounts import Account
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
 from govcode_node.domain.code_text import normalise
@@ -78,6 +79,23 @@ class ScanResult:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """What a unit kept of a reading.
+
+    Attributes:
+        row: The scan's row.
+        payload: The answer as it was written just now; None where the row is that of an earlier call.
+        answer: What the payload states, where that is at hand.
+        told: The application that is told of the use; None where nobody is.
+    """
+
+    row: ScanRow
+    payload: bytes | None = None
+    answer: ScanAnswer | None = None
+    told: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Reading:
     """One reading of one code: what is known before it is judged."""
 
@@ -140,12 +158,14 @@ class Scanning:
             if not self._homes.is_mine(region):
                 return await self._scan_foreign(reading, reading.parsed)
             reading = await self._with_seal_checked(reading, reading.parsed)
-        row, told = await self._database.run(lambda tx: self._scan_here(tx, reading))
-        self._bell.ring(told)
-        return await self._result_of(row, replayed=row.scan_id != reading.scan_id)
+        kept = await self._database.run(lambda tx: self._scan_here(tx, reading))
+        self._bell.ring(kept.told)
+        return await self._result_of(kept)
 
     def _read(self, call: Call, command: ScanCommand) -> _Reading:
-        now = self._clock.now()
+        moment = self._clock.now()
+        # Evidence states whole milliseconds. Cut here, the answer is the same now and when it is read back.
+        now = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
         text = normalise(command.code_text)
         parsed, fault = None, None
         try:
@@ -180,12 +200,12 @@ class Scanning:
             now=reading.now,
         )
 
-    def _scan_here(self, tx: Transaction, reading: _Reading) -> tuple[ScanRow, str | None]:
-        """It judges a code of this node in one unit; returns the scan's row, and the application that is told."""
+    def _scan_here(self, tx: Transaction, reading: _Reading) -> _Kept:
+        """It judges a code of this node in one unit."""
         party = reading_party_of(tx, reading.call, reading.command.scene_no, now=reading.now)
         before = self._earlier(tx, reading, party)
         if before is not None:
-            return before, None
+            return _Kept(row=before)
         finding = self._find(tx, reading, party)
         fields: tuple[DisclosedField, ...] = ()
         pairwise_id = ""
@@ -214,8 +234,9 @@ class Scanning:
             code_text_digest=reading.text_digest,
         )
         home_node = self._node.node_id if content is not None else ""
-        row = self._row(reading, party, answer, home_node=home_node, finding=finding)
-        return row, self._keep(tx, reading, row, finding)
+        payload = self._attestor.payload_of(answer)
+        row = self._row(reading, party, answer, payload, home_node=home_node, account=finding.account)
+        return _Kept(row=row, payload=payload, answer=answer, told=self._keep(tx, reading, row, finding))
 
     def _find(self, tx: Transaction, reading: _Reading, party: ReadingParty) -> Finding:
         if reading.fault is not None or reading.parsed is None:
@@ -246,7 +267,7 @@ class Scanning:
 
         party, before = await self._database.read(look)
         if before is not None and before.outcome not in UNDECIDED:
-            return await self._result_of(before, replayed=True)
+            return await self._result_of(_Kept(row=before))
         found = await self._remote.judge(
             reading.call,
             parsed=parsed,
@@ -258,22 +279,26 @@ class Scanning:
             now=reading.now,
         )
 
-        def keep(tx: Transaction) -> ScanRow:
+        def keep(tx: Transaction) -> _Kept:
             earlier = self._earlier(tx, reading, party)
             stays = earlier is not None and (found.outcome in UNDECIDED or not tx.scans.withdraw(earlier.scan_id))
             if earlier is not None and stays:
-                return earlier
-            row = self._foreign_row(reading, parsed, party, found)
+                return _Kept(row=earlier)
+            answer = self._foreign_answer(reading, parsed, party, found)
+            payload = self._attestor.payload_of(answer)
+            row = self._row(reading, party, answer, payload, home_node=found.home_node, peer_evidence=found.evidence)
             self._keep(tx, reading, row, None)
-            return row
+            # The answer is read from the payload, where ages are cut to what is stated.
+            return _Kept(row=row, payload=payload)
 
-        row = await self._database.run(keep)
-        return await self._result_of(row, replayed=row.scan_id != reading.scan_id)
+        return await self._result_of(await self._database.run(keep))
 
-    def _foreign_row(self, reading: _Reading, parsed: ParsedCode, party: ReadingParty, found: RemoteFinding) -> ScanRow:
+    def _foreign_answer(
+        self, reading: _Reading, parsed: ParsedCode, party: ReadingParty, found: RemoteFinding
+    ) -> ScanAnswer:
         good = found.outcome in {Outcome.VALID, Outcome.OFFLINE_VALID}
         decided_at = found.decided_at or self._clock.now()
-        answer = ScanAnswer(
+        return ScanAnswer(
             scan_id=reading.scan_id,
             act=reading.command.act,
             biz_serial=reading.command.biz_serial,
@@ -293,7 +318,6 @@ class Scanning:
             scene_no=reading.command.scene_no,
             code_text_digest=reading.text_digest,
         )
-        return self._row(reading, party, answer, home_node=found.home_node, peer_evidence=found.evidence)
 
     def _earlier(self, tx: Transaction, reading: _Reading, party: ReadingParty) -> ScanRow | None:
         before = tx.scans.find(caller=party.caller, act=reading.command.act, biz_serial=reading.command.biz_serial)
@@ -306,12 +330,12 @@ class Scanning:
         reading: _Reading,
         party: ReadingParty,
         answer: ScanAnswer,
+        payload: bytes,
         *,
         home_node: str,
-        finding: Finding | None = None,
+        account: Account | None = None,
         peer_evidence: bytes = b"",
     ) -> ScanRow:
-        account = finding.account if finding is not None else None
         return ScanRow(
             scan_id=answer.scan_id,
             caller=party.caller,
@@ -331,7 +355,7 @@ class Scanning:
             disclosed_fields=tuple(field.name.value for field in answer.fields),
             decided_at=answer.decided_at,
             trace_id=reading.call.trace_id,
-            answer=self._keys.seal_record(self._attestor.payload_of(answer), answer.scan_id.encode()),
+            answer=self._keys.seal_record(payload, answer.scan_id.encode()),
             peer_evidence=seal_peer_evidence(self._keys, answer.scan_id, peer_evidence),
         )
 
@@ -352,14 +376,18 @@ class Scanning:
             return None
         return notify_scan(tx, row, code=finding.code, random_bytes=self._keys.random_bytes)
 
-    async def _result_of(self, row: ScanRow, *, replayed: bool) -> ScanResult:
-        payload = self._keys.open_record(row.answer, row.scan_id.encode())
-        answer = self._attestor.statement_of(ScanAnswer, payload)
+    async def _result_of(self, kept: _Kept) -> ScanResult:
+        """It gives the answer with its proof; only the answer to an earlier call has to be opened and read."""
+        row, payload, answer = kept.row, kept.payload, kept.answer
+        if payload is None:
+            payload = self._keys.open_record(row.answer, row.scan_id.encode())
+        if answer is None:
+            answer = self._attestor.statement_of(ScanAnswer, payload)
         self._counters.code_verified(outcome=answer.outcome.value, cross_region=answer.cross_region)
         return ScanResult(
             answer=answer,
             evidence=await self._attestor.attest_payload(EvidencePurpose.SCAN_ANSWER, ScanAnswer, payload),
             home_evidence=open_peer_evidence(self._keys, row),
             home_region_name=self._homes.name_of(row.home_node),
-            replayed=replayed,
+            replayed=kept.payload is None,
         )
