@@ -164,5 +164,6 @@ def test_ports_need_the_domain_only() -> None:
     assert beyond("ports", "govcode_node.domain", "govcode_node.ports") == []
 
 
+@pytest.mark.req("5-03")
 def test_use_cases_need_domain_and_ports_only() -> None:
     assert beyond("usecases", "govcode_node.domain", "govcode_node.ports", "govcode_node.usecases") == []
