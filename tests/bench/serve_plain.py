@@ -16,7 +16,7 @@ from typing import Any
 
 import grpc
 from govcode_node import serving
-from govcode_node.app import App
+from govcode_node.app import App, spare_the_collector
 from govcode_node.config import load_config
 from govcode_node.domain.callers import Caller
 from govcode_node.edges.grpcio import GrpcioEdge, _Composed
@@ -59,6 +59,7 @@ async def _serve(config_file: Path, ready_file: Path) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, asked.set)
     node = await App.start(await asyncio.to_thread(load_config, config_file))
+    spare_the_collector()
     durability = node.database.durability
     facts: dict[str, Any] = {
         "address": node.address,

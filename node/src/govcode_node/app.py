@@ -7,6 +7,7 @@ has.
 """
 
 import asyncio
+import gc
 import signal
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -103,6 +104,19 @@ class App:
         return self.ground.loops
 
 
+def spare_the_collector() -> None:
+    """It makes garbage collection rare in a process that runs a node and nothing else; called once the node serves.
+
+    A call leaves some hundred objects behind, nearly all of which go by their reference counts; the collector, with its
+    usual thresholds, looked at everything young after every few calls and at all modules again and again, which took an
+    eighth of the processor time of a busy node. What was made at the start stays for ever and is taken out of its sight.
+    Cycles are still collected, after 50,000 objects: tens of megabytes at the most.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
 async def serve(config: Config, *, ready_file: Path | None = None) -> None:
     """It runs a node until the process is asked to end (SIGTERM or SIGINT).
 
@@ -116,6 +130,7 @@ async def serve(config: Config, *, ready_file: Path | None = None) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, asked.set)
     app = await App.start(config)
+    spare_the_collector()
     try:
         if ready_file is not None:
             await asyncio.to_thread(ready_file.write_text, app.address + "\n", encoding="ascii")
