@@ -1,13 +1,16 @@
 """`govcode`: exit codes, explanations, and what it writes."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from govcode_client import HolderDevice
 from govcode_node.cli import main
+from govcode_node.commands.holders import BrokenShelfError, HolderSession, kept_session, load_device
 from govcode_node.commands.profiles import CallerProfile, ProfileError
 from govcode_node.demo.plan import CHECKOUT, PEOPLE_FILE
 
@@ -194,3 +197,48 @@ def test_the_command_line_loads_neither_grpc_nor_sql_before_it_needs_them() -> N
     )
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_an_address_without_a_port_and_a_key_of_another_certificate_are_told_before_calling(tmp_path: Path) -> None:
+    pki = tmp_path / "certs"
+    govcode("pki", "init", "--identities", CHECKOUT / "certs" / "identities.toml", "--directory", pki)
+    audit, business = (pki / "regions" / "420100" / f"operator-{name}.pem" for name in ("audit", "business"))
+    caller: list[str | Path] = ["--cert", audit, "--roots", pki / "roots.pem"]
+    no_port = govcode("status", "--node", "127.0.0.1", "--key", audit.with_suffix(".key"), *caller)
+    assert (no_port.exit_code, "host:port is needed" in no_port.output) == (1, True)
+    mixed = govcode("status", "--node", "127.0.0.1:1", "--key", business.with_suffix(".key"), *caller)
+    assert (mixed.exit_code, "are not a certificate and its key" in mixed.output) == (1, True)
+
+
+def test_advice_is_also_given_in_chinese(tmp_path: Path) -> None:
+    assert "建议：" in govcode("code", "decode", "hello").output
+    (tmp_path / "node.toml").write_text("", encoding="utf-8")
+    assert "建议：" in govcode("check-config", tmp_path / "node.toml").output
+
+
+def test_output_to_a_terminal_without_chinese_and_to_a_closed_pipe_ends_no_command_in_a_traceback(
+    node_toml: Path,
+) -> None:
+    environment = os.environ | {"PYTHONIOENCODING": "latin-1"}
+    shown = [sys.executable, "-m", "govcode_node.cli", "check-config", "--no-files", str(node_toml)]
+    plain = subprocess.run(shown, capture_output=True, text=True, env=environment, check=False)
+    assert (plain.returncode, plain.stderr) == (0, "")
+    assert "node.name.zh = ???" in plain.stdout
+    with subprocess.Popen(shown, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as cut:
+        assert cut.stdout is not None
+        assert cut.stderr is not None
+        cut.stdout.close()
+        assert cut.stderr.read() == ""
+
+
+def test_a_kept_session_that_cannot_be_read_counts_as_none_and_a_broken_key_is_named(tmp_path: Path) -> None:
+    device = HolderDevice.generate()
+    kept = tmp_path / "kept.json"
+    for text in ("{", "[]", "{}", "\xff"):
+        kept.write_text(text, encoding="latin-1")
+        assert kept_session(kept, device) is None
+    kept.write_text('{"token": "t", "account_id": "ac_1"}', encoding="utf-8")
+    assert kept_session(kept, device) == HolderSession(device=device, token="t", account_id="ac_1")
+    (tmp_path / "broken.key").write_bytes(b"junk")
+    with pytest.raises(BrokenShelfError, match=r"broken\.key holds no device key; remove it"):
+        load_device(tmp_path / "broken.key")

@@ -4,11 +4,12 @@ The commands' modules are loaded when they are asked for: `govcode serve` must n
 """
 
 from importlib import import_module
-from typing import Final
+from typing import Any, Final
 
 import click
 
 from govcode_node import __version__
+from govcode_node.commands.screen import forgiving_output
 
 _COMMANDS: Final = {
     "serve": ("commands.serving", "serve"),
@@ -25,6 +26,10 @@ _COMMANDS: Final = {
 
 
 class _LazyGroup(click.Group):
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        forgiving_output()
+        return super().main(*args, **kwargs)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
 
@@ -39,7 +44,7 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(__version__, prog_name="govcode")
 def main() -> None:
-    """政务服务码 node: run it, look after it, and act as its callers do.
+    """政务服务码 node: run it, look after it, and act as its callers do (节点运行、维护与调用).
 
     A first tour needs no options: `make demo` in a checkout. `make run` keeps a federation up and prints commands to
     paste. Exit codes: 0 done, 1 not possible (reason and advice on stderr), 2 wrong command line.

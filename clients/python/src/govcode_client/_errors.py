@@ -26,9 +26,10 @@ _FAULTS: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, g
 
 
 class ClientError(Exception):
-    """A call failed; `advice` is a sentence that says what helps."""
+    """A call failed; `advice` is a sentence that says what helps, `advice_zh` the same in Chinese."""
 
     advice: str = ""
+    advice_zh: str = ""
 
 
 @dataclass(eq=False)
@@ -82,6 +83,7 @@ class NodeUnreachableError(ClientError):
     address: str
     detail: str
     advice = "check that the node runs at this address, and that certificate, key and roots belong together"
+    advice_zh = "请确认节点在该地址运行，且证书、私钥与根证书相互匹配"
 
     def __str__(self) -> str:
         """It reads as one line for a log."""
@@ -98,6 +100,7 @@ class NodeSilentError(ClientError):
 
     address: str
     advice = "repeat the same request with the same serial: the node acts once and answers the same"
+    advice_zh = "请用同一业务流水号重发同一请求：节点只办理一次，应答不变"
 
     def __str__(self) -> str:
         """It reads as one line for a log."""

@@ -27,7 +27,7 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def code() -> None:
-    """Present, scan, verify, draw and read service codes (政务服务码)."""
+    """Present, scan, verify, draw, read codes (政务服务码)."""
 
 
 @code.command()
@@ -53,7 +53,9 @@ def present(
     qr: bool,
     as_json: bool,
 ) -> None:
-    """Show a synthetic subject's code (亮码), as a holders' application does.
+    """Show a synthetic subject's code (亮码).
+
+    It does what a holders' application does.
 
     Account, device and session of the subject are made when they are first needed, and kept beside the profile.
     """
@@ -61,7 +63,7 @@ def present(
     from govcode.code.v1 import service_code_pb2
 
     from govcode_node.commands.holders import new_serial
-    from govcode_node.symbols import render_png
+    from govcode_node.symbols import render_png, render_terminal
 
     profiles = {
         False: service_code_pb2.CODE_PROFILE_UNSPECIFIED,
@@ -81,7 +83,7 @@ def present(
         print_json(message_dict(answer))
         return
     if qr:
-        _draw(answer.code.code_text)
+        _draw(render_terminal(answer.code.code_text))
     click.echo(answer.code.code_text)
     expires = local_time(answer.code.expire_time)
     reused = ", shown before" if answer.reused else ""
@@ -128,8 +130,9 @@ def _present(
 def scan(
     profile: CallerProfile, text: str, scene_no: int | None, place: str, serial: str | None, as_json: bool
 ) -> None:
-    """Scan a code (扫码) as a relying party does; TEXT is `-` to read it from standard input.
+    """Scan a code as a relying party does (扫码).
 
+    TEXT is the code text in quotes, since it may have spaces; `-` reads it from standard input.
     The command succeeds where the node answered, whatever the verdict is.
     """
     from govcode.code.v1 import code_application_service_pb2 as pb
@@ -155,7 +158,10 @@ def scan(
 @json_option
 @explained
 def verify(profile: CallerProfile, text: str, scene_no: int | None, serial: str | None, as_json: bool) -> None:
-    """Judge a code (验码) without consuming it and without seeing anything of the holder."""
+    """Judge a code without consuming it (验码).
+
+    Nothing of the holder is shown. TEXT is the code text in quotes; `-` reads it from standard input.
+    """
     from govcode.code.v1 import code_base_service_pb2 as pb
 
     from govcode_node.commands.holders import new_serial
@@ -175,14 +181,17 @@ def verify(profile: CallerProfile, text: str, scene_no: int | None, serial: str 
 @click.option("--level", type=click.Choice(["L", "M", "Q", "H"]), default="M", show_default=True, help="Error level.")
 @explained
 def render(text: str, output: Path | None, scale: int, level: str) -> None:
-    """Draw the symbol of a code text (赋码); asks no node."""
+    """Draw the symbol of a code text (赋码).
+
+    This asks no node. TEXT is the code text in quotes; `-` reads it from standard input.
+    """
     from govcode_node.domain.codes import ErrorLevel
     from govcode_node.symbols import render_png, render_svg, render_terminal
 
     text, error_level = _text(text), ErrorLevel(level)
     _parsed(text)
     if output is None:
-        click.echo(render_terminal(text, error_level=error_level), nl=False, color=True)
+        _draw(render_terminal(text, error_level=error_level))
         return
     renderers = {".png": render_png, ".svg": render_svg}
     if output.suffix not in renderers:
@@ -196,7 +205,10 @@ def render(text: str, output: Path | None, scale: int, level: str) -> None:
 @json_option
 @explained
 def decode(text: str, as_json: bool) -> None:
-    """Read what a code text says (解码), without judging it; asks no node."""
+    """Read what a code text says, unjudged (解码).
+
+    This asks no node. TEXT is the code text in quotes; `-` reads it from standard input.
+    """
     content = _parsed(_text(text)).content
     facts = {
         "profile": content.profile.name,
@@ -223,11 +235,18 @@ def decode(text: str, as_json: bool) -> None:
 
 
 def _parsed(text: str) -> Any:
-    from govcode_node.domain.codecs import CodecSet
+    from govcode_node.domain.codecs import CodecSet, MalformedCodeError
     from govcode_node.domain.zwm1 import Zwm1Codec
 
     codec = Zwm1Codec()
-    return CodecSet((codec,), issuing=codec.scheme).parse(text)
+    try:
+        return CodecSet((codec,), issuing=codec.scheme).parse(text)
+    except MalformedCodeError as error:
+        fail(
+            f"error: {error}",
+            "advice: give the whole text, from ZWM1: on, in single quotes: it may have spaces and $",
+            "建议：请用单引号给出以 ZWM1: 开头的完整码串，其中可能含空格和 $",
+        )
 
 
 def _text(text: str) -> str:
@@ -241,10 +260,13 @@ def _scene(profile: CallerProfile, given: int | None) -> int:
     return scene_no
 
 
-def _draw(text: str) -> None:
-    from govcode_node.symbols import render_terminal
-
-    click.echo(render_terminal(text), nl=False, color=True)
+def _draw(symbol: str) -> None:
+    try:
+        "█▀▄".encode(sys.stdout.encoding)
+    except UnicodeEncodeError:
+        click.echo("this terminal cannot show the symbol; the option for a file writes it, see --help", err=True)
+        return
+    click.echo(symbol, nl=False, color=True)
 
 
 def _show_judgement(answer: Any, *, as_json: bool) -> None:

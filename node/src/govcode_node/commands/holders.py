@@ -28,6 +28,10 @@ class UnknownHolderError(GovcodeError):
     """Nobody of that name is in the file of synthetic subjects."""
 
 
+class BrokenShelfError(GovcodeError):
+    """A file of a kept device cannot be used; the message says which and what helps."""
+
+
 def new_serial(act: str) -> str:
     """It makes a serial (业务流水号) that was never used before. Example: `PRESENT-5f0c…`."""
     return f"{act}-{uuid.uuid4().hex}"
@@ -186,10 +190,10 @@ class SessionShelf:
         stem = self._directory / (holder.uscc or holder.id_number)
         key_path, session_path = stem.with_suffix(".key"), stem.with_suffix(".json")
         if key_path.exists():
-            device = HolderDevice.load(key_path)
-            if session_path.exists() and not fresh:
-                kept = json.loads(session_path.read_text(encoding="utf-8"))
-                return HolderSession(device=device, token=kept["token"], account_id=kept["account_id"])
+            device = load_device(key_path)
+            kept = None if fresh else kept_session(session_path, device)
+            if kept is not None:
+                return kept
             try:
                 session = back_end.resume(holder, device)
             except NodeError as error:
@@ -203,6 +207,29 @@ class SessionShelf:
             device.save(key_path)
         _write_private(session_path, json.dumps({"token": session.token, "account_id": session.account_id}))
         return session
+
+
+def load_device(path: Path) -> "HolderDevice":
+    """It reads a kept device.
+
+    Raises:
+        BrokenShelfError: The file holds no device key.
+    """
+    from govcode_client import HolderDevice
+
+    try:
+        return HolderDevice.load(path)
+    except ValueError as error:
+        raise BrokenShelfError(f"{path} holds no device key; remove it, and the next call binds another") from error
+
+
+def kept_session(path: Path, device: "HolderDevice") -> HolderSession | None:
+    """It reads a kept session; one that cannot be read counts as none, since a new one costs nothing."""
+    try:
+        kept = json.loads(path.read_text(encoding="utf-8"))
+        return HolderSession(device=device, token=str(kept["token"]), account_id=str(kept["account_id"]))
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _write_private(path: Path, text: str) -> None:

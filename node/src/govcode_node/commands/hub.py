@@ -1,6 +1,7 @@
 """The national hub as its operators see it: `govcode hub`."""
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def hub() -> None:
-    """Watch and admit the nodes of the federation (国家枢纽); at the hub."""
+    """Watch and admit nodes, at the hub (国家枢纽)."""
 
 
 @hub.command()
@@ -32,7 +33,7 @@ def hub() -> None:
 @json_option
 @explained
 def nodes(profile: CallerProfile, as_json: bool) -> None:
-    """Show all nodes with their condition."""
+    """Show all nodes with their condition (节点运行状态)."""
     with profile.connect() as client:
         views = list_views(client)
     if as_json:
@@ -47,7 +48,9 @@ def nodes(profile: CallerProfile, as_json: bool) -> None:
 @caller_options
 @explained
 def approve(profile: CallerProfile, node_id: str, key_id: str) -> None:
-    """Admit a node that waits; the caller must be a security operator.
+    """Admit a node that waits (批准接入).
+
+    The caller must be a security operator.
 
     Compare the key id with what the node's operators tell by another way: `govcode pki keys` shows it to them.
     """
@@ -64,7 +67,10 @@ def approve(profile: CallerProfile, node_id: str, key_id: str) -> None:
 @caller_options
 @explained
 def suspend(profile: CallerProfile, node_id: str, reason: str) -> None:
-    """Stop a node: its peers refuse it from the next trust bundle on."""
+    """Stop a node (暂停节点): its peers refuse it from the next trust bundle on.
+
+    The caller must be a security operator.
+    """
     from govcode.hub.v1 import hub_service_pb2 as pb
 
     with profile.connect() as client:
@@ -92,18 +98,22 @@ def list_views(client: "Client") -> list["NodeView"]:
 
 def print_views(views: Iterable["NodeView"]) -> None:
     """It prints the table of nodes."""
+    today = datetime.now().astimezone().strftime("%Y-%m-%d ")
     rows = (
         (
             view.node_id,
             f"{view.name_zh} {view.name_en}",
             enum_word(view, "state"),
-            enum_word(view, "condition"),
-            ", ".join(view.status.impairments),
-            local_time(view.last_report_time),
+            ": ".join(filter(None, (enum_word(view, "condition"), ", ".join(view.status.impairments)))),
+            local_time(view.last_report_time).removeprefix(today),
             str(view.codes_issued),
-            f"{view.scans} ({view.cross_region_scans})",
+            str(view.scans),
+            str(view.cross_region_scans),
         )
         for view in views
     )
-    columns = ("node", "name", "state", "condition", "impaired", "last report", "codes", "scans (cross-region)")
-    print_table("nodes of the federation 节点运行状态", columns, rows)
+    name, condition = "name\n名称", "condition\n运行"
+    counts = ("codes\n制码", "scans\n扫码", "cross\n跨区域")
+    columns = ("node\n节点", name, "state\n状态", condition, "report\n上报", *counts)
+    title = "nodes of the federation 节点运行状态 (counts are told once a minute 计数每分钟上报一次)"
+    print_table(title, columns, rows, giving_way=(name, condition))

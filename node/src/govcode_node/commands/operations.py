@@ -22,7 +22,7 @@ from govcode_node.commands.screen import (
 @json_option
 @explained
 def status(profile: CallerProfile, as_json: bool) -> None:
-    """Show the condition of a node to one of its operators."""
+    """Show a node's condition to its operators (节点状态)."""
     from govcode.operations.v1 import operations_service_pb2 as pb
 
     with profile.connect() as client:
@@ -31,16 +31,16 @@ def status(profile: CallerProfile, as_json: bool) -> None:
         print_json(message_dict(answer))
         return
     facts = {
-        "condition": enum_word(answer, "condition"),
-        "impaired": ", ".join(answer.impairments) or "-",
-        "software": answer.software_version,
-        "running since": local_time(answer.start_time),
-        "keystore": answer.keystore,
-        "trust bundle": f"version {answer.bundle_version}, {answer.bundle_age_seconds} s old",
-        "calls": f"{answer.calls_per_second:.1f}/s, p99 {answer.p99_ms:.1f} ms, {answer.fault_ratio:.2%} faults",
-        "waiting for the store": str(answer.store_queue),
+        "condition 运行": enum_word(answer, "condition"),
+        "impaired 异常": ", ".join(answer.impairments) or "-",
+        "software 版本": answer.software_version,
+        "running since 启动": local_time(answer.start_time),
+        "keystore 密钥库": answer.keystore,
+        "trust bundle 信任包": f"version {answer.bundle_version}, {answer.bundle_age_seconds} s old",
+        "calls 调用": f"{answer.calls_per_second:.1f}/s, p99 {answer.p99_ms:.1f} ms, {answer.fault_ratio:.2%} faults",
+        "waiting for the store 待写入": str(answer.store_queue),
     }
-    print_table(f"node {answer.node_id}", ("", ""), facts.items())
+    print_table(f"node {answer.node_id} 节点状态", ("", ""), facts.items())
 
 
 @click.group()
@@ -59,14 +59,18 @@ def audit() -> None:
 def list_events(
     profile: CallerProfile, action: str, serial: str, since: datetime | None, limit: int, as_json: bool
 ) -> None:
-    """List audit events, oldest first; the caller must be an audit operator."""
+    """List audit events, oldest first (审计记录).
+
+    The caller must be an audit operator.
+    """
     from govcode.security.v1 import audit_service_pb2 as pb
 
     request = pb.ListAuditEventsRequest(action=action, biz_serial=serial, page_size=limit)
     if since is not None:
         request.from_time.FromDatetime(since.astimezone(UTC))
     with profile.connect() as client:
-        events = client.audit.ListAuditEvents(request).events
+        answer = client.audit.ListAuditEvents(request)
+    events = answer.events
     if as_json:
         print_json([message_dict(event) for event in events])
         return
@@ -74,4 +78,6 @@ def list_events(
         (local_time(event.create_time), f"{event.actor_class} {event.actor}", event.action, event.result, event.object)
         for event in events
     )
-    print_table("audit trail", ("time", "who", "action", "result", "object"), rows)
+    print_table("audit trail 审计记录", ("time", "who", "action", "result", "object"), rows)
+    if answer.next_page_token:
+        click.echo("there are later events: raise --limit, or give --since, --action or --serial", err=True)

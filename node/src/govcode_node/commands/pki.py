@@ -15,7 +15,10 @@ _FILE = click.Path(path_type=Path, dir_okay=False)
 
 @click.group()
 def pki() -> None:
-    """Make certificates and keys; for development, not for production."""
+    """Make development certificates and keys (证书与密钥).
+
+    Nothing of this is for production, but for `keys`, which makes the keystore of any node.
+    """
 
 
 @pki.command("init")
@@ -33,8 +36,9 @@ def pki() -> None:
 @click.option("--config", "configs", type=_FILE, multiple=True, help="Also make the keystore of this node; repeatable.")
 @explained
 def init(identities: Path, directory: Path, force: bool, configs: tuple[Path, ...]) -> None:
-    """Issue the development certificates of a table, and the keystores of nodes.
+    """Issue development certificates (签发开发证书).
 
+    They are those of a table of identities; with --config also the keystores of nodes.
     What exists and still serves is kept.
     """
     from govcode_node.pki import DevelopmentPki, load_plan
@@ -59,7 +63,9 @@ def init(identities: Path, directory: Path, force: bool, configs: tuple[Path, ..
 @json_option
 @explained
 def keys(path: Path, as_json: bool) -> None:
-    """Make the node's keystore where there is none, and show the public keys.
+    """Make a node's keystore, show its public keys (密钥库).
+
+    A keystore that exists is kept.
 
     The SM2 public key of purpose NODE_SIGN is what the hub's security operator compares before approving a node; the
     hub's own stands in every node's configuration as trust.hub_public_keys.

@@ -53,7 +53,9 @@ class CallerProfile:
         try:
             document = tomllib.loads(path.read_text(encoding="utf-8"))
         except OSError as error:
-            raise ProfileError(f"cannot read profile {path}: {error.strerror}") from error
+            raise ProfileError(
+                f"cannot read profile {path}: {error.strerror}; `make run` prints where its profiles are"
+            ) from error
         except ValueError as error:
             raise ProfileError(f"profile {path} is no TOML: {error}") from error
         known = {field.name: field.type for field in fields(cls)}
@@ -85,15 +87,24 @@ class CallerProfile:
         """It opens a client; nothing is sent yet.
 
         Raises:
-            ProfileError: One of the files cannot be read.
+            ProfileError: The address has no port, a file cannot be read, or certificate and key do not belong together.
         """
+        # Before grpcio is loaded, which looks at the environment then.
+        quiet_grpc()
         from govcode_client import Client, ClientIdentity
 
+        from govcode_node.crypto.certificates import check_key_pair
+
+        if not self.node.rpartition(":")[2].isdecimal():
+            raise ProfileError(f"{self.node} is no address of a node: host:port is needed, such as 127.0.0.1:7443")
         try:
             identity = ClientIdentity.from_files(certificate=self.certificate, key=self.key, roots=self.roots)
+            # grpcio would say no more than that it cannot shake hands.
+            check_key_pair(identity.certificate, identity.key)
         except OSError as error:
             raise ProfileError(f"cannot read {error.filename}: {error.strerror}") from error
-        quiet_grpc()
+        except ValueError as error:
+            raise ProfileError(f"{self.certificate} and {self.key} are not a certificate and its key in PEM") from error
         return Client(self.node, identity, server_name=self.server_name, device_id=self.device_id, timeout=timeout)
 
 

@@ -4,6 +4,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import wraps
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
@@ -34,6 +35,8 @@ def explained(command: Callable[P, R]) -> Callable[P, R]:
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
         try:
             return command(*args, **kwargs)
+        except BrokenPipeError:
+            raise  # whoever read us, such as `head`, has enough; click ends the command without a word
         except (GovcodeError, OSError) as error:
             fail(f"error: {error}")
         except Exception as error:
@@ -55,6 +58,9 @@ def _told(error: Any) -> list[str]:
     advice = getattr(error, "advice", "")
     if advice:
         lines.append(f"advice: {advice}")
+    advice_zh = getattr(error, "advice_zh", "")
+    if advice_zh:
+        lines.append(f"建议：{advice_zh}")
     if getattr(error, "request_id", ""):
         lines.append(f"request: {error.request_id}")
     return lines
@@ -82,7 +88,9 @@ def caller_options(command: Callable[..., R]) -> Callable[..., R]:
         given = {"node": node, "certificate": cert, "key": key, "roots": roots, "server_name": server_name}
         said = {name: value for name, value in given.items() if value is not None}
         if profile_file is None and not {"node", "certificate", "key", "roots"} <= said.keys():
-            raise click.UsageError("give --profile FILE, or all of --node, --cert, --key and --roots")
+            raise click.UsageError(
+                "give --profile FILE, or all of --node, --cert, --key and --roots; `make run` writes profiles"
+            )
         if profile_file is None:
             profile = CallerProfile(**said)  # type: ignore[arg-type]
         else:
@@ -111,7 +119,7 @@ _CALLER_OPTIONS = (
         "profile_file",
         type=_FILE,
         envvar="GOVCODE_PROFILE",
-        help="Profile of the caller (GOVCODE_PROFILE).",
+        help="The caller's profile, TOML: node, certificate, key, roots; `make run` writes some (GOVCODE_PROFILE).",
     ),
     click.option("--node", metavar="HOST:PORT", help="Address of the node."),
     click.option("--cert", type=_FILE, help="The caller's certificate, PEM."),
@@ -145,18 +153,38 @@ def enum_word(message: Any, field: str) -> str:
     return str(value.name.removeprefix(prefix))
 
 
-def print_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """It prints a table as wide as the terminal allows."""
+def forgiving_output() -> None:
+    """It makes a terminal that cannot show a character show `?` in its place, rather than end the command."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def print_table(
+    title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], *, giving_way: Sequence[str] = ()
+) -> None:
+    """It prints a table as wide as the terminal allows.
+
+    Args:
+        title: The line above it.
+        columns: The headings.
+        rows: The cells.
+        giving_way: Columns that break their lines where the terminal is narrow; all where empty.
+    """
+    from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(title=title, title_justify="left")
+    # Lines between columns would take a fifth of 80 columns.
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, show_header=any(columns))
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=bool(giving_way) and column not in giving_way)
     for row in rows:
         table.add_row(*row)
     # Without a terminal there is no width to keep to; 80 columns would break the words.
-    Console(width=None if sys.stdout.isatty() else 140).print(table)
+    console = Console(width=None if sys.stdout.isatty() else 140, highlight=False)
+    console.print(title, style="bold", markup=False)
+    console.print(table)
 
 
 def local_time(stamp: Any) -> str:

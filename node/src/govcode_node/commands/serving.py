@@ -13,7 +13,13 @@ import click
 from govcode_node.commands.screen import explained, fail, json_option, print_json
 
 if TYPE_CHECKING:
-    from govcode_node.config import Config
+    from collections.abc import Sequence
+
+    from govcode_node.config import Config, Fault
+
+_CONFIG_ADVICE = """\
+advice: correct these options; deploy/config/node.full.toml explains every one
+建议：请修改以上配置项；每个配置项的说明见 deploy/config/node.full.toml"""
 
 config_option = click.option(
     "--config",
@@ -35,7 +41,10 @@ config_option = click.option(
 @click.option("--stop-at-eof", is_flag=True, help="Stop when standard input ends too; for programs that start nodes.")
 @explained
 def serve(config_path: Path, ready_file: Path | None, stop_at_eof: bool) -> None:
-    """Run the node until SIGTERM or SIGINT; calls under way are finished first. The log goes to stderr."""
+    """Run the node until SIGTERM or SIGINT (运行节点).
+
+    Calls under way are finished first. The log goes to stderr.
+    """
     config = _sound_config(config_path)
     if stop_at_eof:
         threading.Thread(target=_stop_at_eof, name="stop-at-eof", daemon=True).start()
@@ -50,12 +59,17 @@ def serve(config_path: Path, ready_file: Path | None, stop_at_eof: bool) -> None
 @json_option
 @explained
 def check_config(config_path: Path, files: bool, as_json: bool) -> None:
-    """Say everything that is wrong with a configuration, or show every option in effect."""
+    """Name all faults of a configuration (检查配置).
+
+    Without faults it shows every option in effect.
+    """
     from govcode_node.config import ConfigError, describe, load_config, missing_files
 
+    advice = _CONFIG_ADVICE
     try:
         config = load_config(config_path)
         faults = missing_files(config) if files else ()
+        advice = _advice_on(faults, config_path)
     except ConfigError as error:
         faults = error.faults
     if as_json:
@@ -65,7 +79,7 @@ def check_config(config_path: Path, files: bool, as_json: bool) -> None:
         )
         raise SystemExit(1 if faults else 0)
     if faults:
-        fail(f"{config_path} has faults:", *(f"  {fault}" for fault in faults))
+        fail(f"{config_path} has faults:", *(f"  {fault}" for fault in faults), advice)
     for option, value in describe(config).items():
         click.echo(f"{option} = {value}")
     click.echo(f"{config_path} is sound")
@@ -75,7 +89,10 @@ def check_config(config_path: Path, files: bool, as_json: bool) -> None:
 @config_option
 @explained
 def migrate(config_path: Path) -> None:
-    """Bring the node's database up to this program's schema; new empty databases too."""
+    """Bring the database to this program's schema (升级数据库).
+
+    A database that does not exist is made.
+    """
     from govcode_node.config import load_config
     from govcode_node.storage.schema import migrate as migrate_schema
 
@@ -97,11 +114,15 @@ def _sound_config(path: Path) -> "Config":
     config = load_config(path)
     faults = missing_files(config)
     if faults:
-        fail(f"{path}: files are missing:", *(f"  {fault}" for fault in faults), _advice_on(faults))
+        fail(f"{path}: files are missing:", *(f"  {fault}" for fault in faults), _advice_on(faults, path))
     return config
 
 
-def _advice_on(faults: object) -> str:
-    if "kek" in str(faults):
-        return "advice: `govcode pki keys --config FILE` makes the keystore and its key-encryption key"
-    return "advice: `govcode pki init` makes development certificates"
+def _advice_on(faults: "Sequence[Fault]", path: Path) -> str:
+    options = {fault.path for fault in faults}
+    advice = []
+    if any(option.startswith("server.") for option in options):
+        advice.append("in a checkout, `govcode pki init` makes development certificates in certs/dev (生成开发证书)")
+    if any(option.startswith("keys.") for option in options):
+        advice.append(f"`govcode pki keys --config {path}` makes the node's keystore (生成密钥库)")
+    return "\n".join(f"advice: {line}" for line in advice)
