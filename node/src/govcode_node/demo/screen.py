@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -74,16 +75,18 @@ class Screen:
 
     def manual(self, federation: "Federation", profiles: Mapping[str, Path]) -> None:
         """It writes addresses, files and commands for a federation that stays up."""
-        self._console.print(Text("\nThe federation is up. Ctrl-C ends it.\n", style="bold"))
+        self._console.print(
+            Text("\nThe federation is up. Ctrl-C ends it. 联邦已启动，按 Ctrl-C 停止。\n", style="bold")
+        )
         for node in federation.plan.node:
             place = _short(profiles[node.node_id])
-            self.line(f"  {node.node_id} {node.zh:8} {federation.address(node.node_id):22} profiles in {place}/")
+            self.line(f"  {node.node_id} {node.zh}  {federation.address(node.node_id)}  profiles in {place}/")
         self.line(
             f"  certificates in {_short(federation.folder / 'certs')}/, logs in {_short(federation.folder)}/*/node.log"
         )
-        wuhan, shanghai = (_short(profiles[node_id]) for node_id in ("420100", "310000"))
-        hub = _short(profiles[federation.plan.hub.node_id])
-        self._console.print(Text("\nIn another terminal:\n", style="bold"))
+        wuhan, shanghai = (quote(_short(profiles[node_id])) for node_id in ("420100", "310000"))
+        hub = quote(_short(profiles[federation.plan.hub.node_id]))
+        self._console.print(Text("\nIn another terminal, in this folder 在另一终端的同一目录：\n", style="bold"))
         for command in (
             f"CODE=$(.venv/bin/govcode code present --profile {wuhan}/holder.toml --as 张样例 --one-time --no-qr)",
             f'.venv/bin/govcode code scan --profile {shanghai}/counter.toml "$CODE"',
@@ -91,6 +94,7 @@ class Screen:
             '.venv/bin/govcode code decode "$CODE"',
             '.venv/bin/govcode code render "$CODE"',
             f".venv/bin/govcode hub nodes --profile {hub}/audit.toml",
+            f".venv/bin/govcode status --profile {wuhan}/audit.toml",
             f".venv/bin/govcode audit list --profile {wuhan}/audit.toml",
         ):
             self._console.print(f"  {command}", soft_wrap=True, markup=False)
