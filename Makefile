@@ -14,7 +14,8 @@ DEV := $(VENV)/.installed-dev
 PROTOC := $(PROTOC_VENV)/.installed
 
 PROJECTS := pyproject.toml clients/python/pyproject.toml constraints.txt
-PIP_INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+# Quiet: a page of package names would hide what is to be seen; errors and warnings are still shown.
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo run test check format bench proto certs docs clean
@@ -27,7 +28,7 @@ help: ## List these verbs
 
 setup: $(RUNTIME) ## Install the node and the client into .venv
 
-demo: $(RUNTIME) ## Start a hub and three nodes, play clauses 6.1 and 6.2, stop all; `make demo STEPS=file` plays another file
+demo: $(RUNTIME) ## Start a hub and three nodes, play 6.1 and 6.2, stop all; STEPS=file
 	@$(BIN)/python -m govcode_node.demo play $(if $(STEPS),--steps $(STEPS))
 
 run: $(RUNTIME) ## The same federation, kept running until Ctrl-C, with commands to paste
@@ -52,7 +53,7 @@ format: $(DEV) ## Put Python and protos into the house form
 	$(BIN)/ruff format .
 	$(BIN)/buf format --write
 
-bench: $(DEV) ## Measure against floors of the same run; `make bench B=B1,B3` measures some
+bench: $(DEV) ## Measure against floors of the same run; B=B1,B3 for some
 	@$(BIN)/python tests/bench/run.py $(if $(B),--only $(B))
 
 proto: $(PROTOC) ## Generate clients/python/src/govcode from the protos
@@ -77,17 +78,17 @@ $(BIN)/python:
 		{ echo "Python's venv module is needed (Debian: apt-get install python3-venv)" >&2; rm -rf $(VENV); exit 1; }
 
 $(RUNTIME): $(PROJECTS) | $(BIN)/python
-	@echo "installing the node and the client (once)"
+	@echo "installing the node and the client into $(VENV) (once; wait)"
 	@$(PIP_INSTALL) -e clients/python -e .
 	@touch $@
 
 $(DEV): $(RUNTIME)
-	@echo "installing the tools for tests and checks (once)"
+	@echo "installing the tools for tests and checks into $(VENV) (once; wait)"
 	@$(PIP_INSTALL) -e clients/python -e '.[dev]'
 	@touch $@
 
 $(PROTOC): protos/requirements.txt
-	@echo "installing the pinned generator into $(PROTOC_VENV) (once)"
+	@echo "installing the pinned generator into $(PROTOC_VENV) (once; wait)"
 	@$(PYTHON) -m venv $(PROTOC_VENV)
-	@$(PROTOC_VENV)/bin/python -m pip install --disable-pip-version-check -r protos/requirements.txt
+	@$(PROTOC_VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r protos/requirements.txt
 	@touch $@
