@@ -94,7 +94,7 @@ def ticket(**changes: Any) -> Ticket:
         "ticket_hash": number_bytes(32),
         "caller": "app:citizen-app",
         "account_id": new_account_id(),
-        "session_id": "00112233445566778",
+        "session_token_hash": bytes(range(32)),
         "nonce": bytes(16),
         "mode": CodeMode.DYNAMIC,
         "scene_no": 7,

@@ -15,6 +15,7 @@ from govcode_node.domain.accounts import (
     DeviceNotBoundError,
     HolderProofInvalidError,
     Session,
+    SessionEndReason,
     SessionInvalidError,
     SessionNotFoundError,
     SubjectSuspendedError,
@@ -532,6 +533,25 @@ async def test_closing_revokes_every_code_erases_the_profile_and_ends_every_sess
     assert await app.node.database.read(lambda tx: tx.accounts.find_open(index)) is None
     assert AccountClosed() in await told(other_app)
     assert len(await desk.audit(AuditAction.ACCOUNT_CLOSED)) == 1
+
+
+@pytest.mark.req("N-05", "7.1-07")
+async def test_a_device_that_was_replaced_meanwhile_closes_no_account(app: MobileApp) -> None:
+    holder = await app.open_account()
+    closing = holder.close_call()
+    account_id, fresh = holder.account.account_id, app.device()
+
+    def moved(tx: Transaction) -> None:
+        tx.accounts.bind_device(account_id, device_key_id=fresh.key_id, device_public_key=fresh.public_key)
+        tx.sessions.end_all(account_id, at=app.node.clock.now(), reason=SessionEndReason.MOVED_TO_OTHER_DEVICE)
+
+    app.node.database.before_unit = moved
+    with pytest.raises(SessionInvalidError):
+        await holder.close_by(*closing)
+
+    kept = await app.node.database.read(lambda tx: tx.accounts.get(account_id))
+    assert kept is not None
+    assert kept.state is AccountState.ACTIVE
 
 
 @pytest.mark.req("N-51", "7.1-07")

@@ -228,6 +228,24 @@ async def test_a_code_shows_its_use_and_its_end(app: MobileApp, counter: Counter
     assert (await holder.code(shown.code)).state is CodeState.EXPIRED
 
 
+async def test_an_operator_gets_a_new_code_of_a_thing_and_of_no_person(
+    app: MobileApp, counter: Counter, desk: OperatorDesk
+) -> None:
+    of_person = await (await app.open_account()).make_static()
+    of_place = await desk.place_code(await desk.place())
+
+    async def replaced(code: IssuedCode) -> IssuedCode:
+        command = CodeCommand(biz_serial=serial(), code_id=code.code.code_id, session_token="", reason="worn")
+        result, _ = await app.node.steps.lifecycle.replace(call_of(OPERATOR, "ReplaceCode", command), command)
+        return result.issued
+
+    with pytest.raises(CodeNotFoundError):
+        await replaced(of_person)
+    assert await outcome(counter, of_person) is Outcome.VALID
+    assert await outcome(counter, await replaced(of_place)) is Outcome.VALID
+    assert await outcome(counter, of_place) is Outcome.REVOKED
+
+
 async def test_an_operator_may_look_at_any_code(app: MobileApp) -> None:
     code = await (await app.open_account()).present()
     call = call_of(OPERATOR, serial())

@@ -10,6 +10,7 @@ from govcode_node.domain.accounts import (
     AccountNotFoundError,
     AccountState,
     HolderProofInvalidError,
+    SessionEndReason,
     SessionInvalidError,
     SubjectSuspendedError,
 )
@@ -26,6 +27,7 @@ from govcode_node.domain.issued_codes import (
 from govcode_node.domain.keys import KeyPurpose, KeyUnavailableError
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.domain.scenes import SceneUnknownError
+from govcode_node.ports.stores import Transaction
 from govcode_node.usecases.making import AppliedTicket, ApplyCommand, MakeCommand
 from kit.clocks import MovableClock
 from kit.federation_in_memory import FederationInMemory, parse
@@ -284,6 +286,28 @@ async def test_a_ticket_of_a_subject_that_is_gone_makes_no_code(
 
     with pytest.raises(error):
         await holder.redeem(applied)
+
+
+@pytest.mark.req("6.1-03")
+@pytest.mark.parametrize("meanwhile", [False, True])
+async def test_a_ticket_ends_with_the_session_that_asked_for_it(
+    app: MobileApp, clock: MovableClock, meanwhile: bool
+) -> None:
+    holder = await app.open_account()
+    other = await app.open_session(person(), holder.device)
+    applied = await holder.apply()
+
+    def end(tx: Transaction) -> None:
+        tx.sessions.end(holder.session.token_hash, at=clock.now(), reason=SessionEndReason.ENDED_BY_HOLDER)
+
+    if meanwhile:
+        app.node.database.before_unit = end
+    else:
+        await app.node.database.run(end)
+
+    with pytest.raises(TicketInvalidError):
+        await holder.redeem(applied)
+    await other.make_static()
 
 
 @pytest.mark.req("7.5-09")

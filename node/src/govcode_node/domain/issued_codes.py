@@ -103,7 +103,8 @@ class Ticket:
         ticket_hash: SM3 of the ticket; the ticket itself is not kept.
         caller: Who asked for it.
         account_id: The subject.
-        session_id: Session that asked; empty for an operator.
+        session_token_hash: Hash of the token of the session that asked, with which the ticket ends; empty for an
+            operator.
         nonce: What the device signs.
         mode: Dynamic or static.
         scene_no: Scene; 0 for any.
@@ -115,7 +116,7 @@ class Ticket:
     ticket_hash: bytes
     caller: str
     account_id: AccountId
-    session_id: str
+    session_token_hash: bytes
     nonce: bytes
     mode: CodeMode
     scene_no: int

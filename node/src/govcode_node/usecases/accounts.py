@@ -268,6 +268,11 @@ class Accounts:
         told: set[str] = set()
 
         def close(tx: Transaction) -> ClosedAccount:
+            # Looked at again in the unit that writes: while the proof was checked, the account may have moved to
+            # another device, and what the old one signed must not close it then.
+            present = holder_of(tx, call, session_token, now=now)
+            if present.account.device_key_id != account.device_key_id:
+                raise HolderProofInvalidError("KEY")
             if not tx.accounts.close(account.account_id, at=now):
                 raise AccountNotFoundError
             revoked = tx.codes.revoke_all(account.account_id, at=now, reason="account closed")

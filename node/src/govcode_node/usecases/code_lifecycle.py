@@ -116,7 +116,7 @@ class CodeLifecycle:
         """It makes a new static code with the same rules and revokes the old one, both or neither.
 
         Raises:
-            CodeNotFoundError: The caller has no such code.
+            CodeNotFoundError: The caller has no such code, or is an operator and it is a person's or legal entity's.
             CodeStateConflictError: It is not static, or ended.
             KeyUnavailableError: No code can be sealed.
         """
@@ -177,6 +177,10 @@ class CodeLifecycle:
         account = tx.accounts.get(old.account_id)
         if account is None:
             raise AccountNotFoundError
+        by_operator = call.caller.caller_class is CallerClass.OPERATOR
+        if by_operator and account.subject_kind in _HUMAN_KINDS:
+            # The answer holds the new code's text, and nobody but the holder may get a code that speaks for a holder.
+            raise CodeNotFoundError(command.code_id.hex())
         check_active(account)
         wish = CodeWish(
             mode=old.mode,

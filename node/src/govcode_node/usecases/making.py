@@ -3,7 +3,13 @@
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from govcode_node.domain.accounts import Account, AccountId, AccountNotFoundError, HolderProofInvalidError
+from govcode_node.domain.accounts import (
+    Account,
+    AccountId,
+    AccountNotFoundError,
+    HolderProofInvalidError,
+    SessionInvalidError,
+)
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
 from govcode_node.domain.code_rules import check_display
@@ -132,10 +138,10 @@ class Making:
         self, tx: Transaction, call: Call, command: ApplyCommand, made: AppliedTicket, now: datetime
     ) -> AppliedTicket:
         if command.account_id is not None:
-            account, session_id, assurance = self._placed(tx, call, command.account_id), "", 3
+            account, token_hash, assurance = self._placed(tx, call, command.account_id), b"", 3
         else:
             holder = holder_of(tx, call, command.session_token, now=now)
-            account, session_id = holder.account, holder.session.session_id
+            account, token_hash = holder.account, holder.session.token_hash
             assurance = account.assurance_level
         # Planned now only to refuse now what could not be made later.
         plan = self._issuer.plan(
@@ -146,7 +152,7 @@ class Making:
             ticket_hash=sm3(made.ticket.encode()),
             caller=caller_key(call),
             account_id=account.account_id,
-            session_id=session_id,
+            session_token_hash=token_hash,
             nonce=made.nonce,
             mode=command.wish.mode,
             scene_no=command.wish.scene_no,
@@ -177,7 +183,7 @@ class Making:
         """It redeems a ticket for a code.
 
         Raises:
-            TicketInvalidError, TicketExpiredError, TicketUsedError: The ticket is not good.
+            TicketInvalidError, TicketExpiredError, TicketUsedError: The ticket is not good, or its session has ended.
             HolderProofInvalidError: The holder's device did not prove the nonce.
             TerminalRuleError, ExtensionTooLongError: The code cannot be made so.
             KeyUnavailableError: No code can be sealed.
@@ -218,6 +224,7 @@ class Making:
         if account is None:
             raise TicketInvalidError
         check_active(account)
+        self._check_session(tx, ticket, call, now)
         wish = CodeWish(
             mode=ticket.mode,
             scene_no=ticket.scene_no,
@@ -226,7 +233,7 @@ class Making:
             carrier=command.carrier,
             profile=command.profile,
         )
-        assurance = account.assurance_level if ticket.session_id else 3
+        assurance = account.assurance_level if ticket.session_token_hash else 3
         plan = self._issuer.plan(
             tx, account=account, presenter=account.account_id, assurance=assurance, wish=wish, now=now
         )
@@ -255,6 +262,18 @@ class Making:
             raise TicketExpiredError
         return ticket
 
+    def _check_session(self, tx: Transaction, ticket: Ticket, call: Call, now: datetime) -> None:
+        """It raises where the session that asked has ended: a lost device, or one that was replaced, makes no code."""
+        if not ticket.session_token_hash:
+            return
+        session = tx.sessions.get(ticket.session_token_hash)
+        if session is None:
+            raise TicketInvalidError
+        try:
+            session.check_live(app_id=call.caller.name, now=now)
+        except SessionInvalidError as ended:
+            raise TicketInvalidError from ended
+
     async def _check_proof(self, call: Call, command: MakeCommand, now: datetime) -> None:
         """It checks the device's proof over the ticket's nonce; an operator's ticket has no holder and needs none."""
 
@@ -264,7 +283,7 @@ class Making:
             return ticket, account.device_public_key if account is not None else b""
 
         ticket, public_key = await self._database.read(key_of_ticket)
-        if not ticket.session_id:
+        if not ticket.session_token_hash:
             return
         if command.proof is None:
             raise HolderProofInvalidError("MISSING")
