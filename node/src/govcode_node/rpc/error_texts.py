@@ -61,7 +61,10 @@ _REQUESTS: Final = {
         "the cursor or page token is not of this node or too old; begin without one",
     ),
     "CODE_MALFORMED": ErrorText(
-        _DEVELOPER, False, "内容不是有效格式的政务服务码", "the text is not a well-formed service code"
+        _DEVELOPER,
+        False,
+        "内容不是有效格式的政务服务码，请重新扫码",
+        "the text is not a well-formed service code; scan again",
     ),
     "CODE_VERSION_UNSUPPORTED": ErrorText(
         _OPERATOR,
@@ -81,7 +84,9 @@ _REQUESTS: Final = {
         "内容过长，无法在该纠错等级下成码，请降低纠错等级",
         "the text does not fit into a symbol at that error level; choose a lower level",
     ),
-    "EXTENSION_TOO_LONG": ErrorText(_DEVELOPER, False, "扩展域超过 200 字节", "the extension is longer than 200 bytes"),
+    "EXTENSION_TOO_LONG": ErrorText(
+        _DEVELOPER, False, "扩展域超过 200 字节，请缩短", "the extension is longer than 200 bytes; shorten it"
+    ),
     "MESSAGE_TOO_LARGE": ErrorText(
         _DEVELOPER,
         False,
@@ -94,8 +99,8 @@ _CALLERS: Final = {
     "CERTIFICATE_MISSING": ErrorText(
         _DEVELOPER,
         False,
-        "连接未提供带身份的客户端证书",
-        "the connection has no client certificate with an identity",
+        "连接未提供带身份的客户端证书，请使用本机构的证书连接",
+        "the connection has no client certificate with an identity; connect with yours",
     ),
     "CERTIFICATE_UNTRUSTED": ErrorText(
         _OPERATOR,
@@ -104,12 +109,15 @@ _CALLERS: Final = {
         "the certificate is expired or its authority may not issue that identity; get another certificate",
     ),
     "CALLER_NOT_ALLOWED": ErrorText(
-        _DEVELOPER, False, "该调用方无权调用此接口", "this kind of caller may not call this method"
+        _DEVELOPER,
+        False,
+        "该类调用方无权调用此接口，请改用接口契约 Callers 一行所列的身份",
+        "this kind of caller may not call this method; the contract's line Callers says who may",
     ),
     "METHOD_NOT_IN_POLICY": ErrorText(
         _OPERATOR,
         False,
-        "此接口未列入节点访问策略，任何人不得调用",
+        "此接口未列入节点访问策略，任何人不得调用，请联系节点管理员",
         "the method is not in the node's policy; nobody may call it",
     ),
     "APP_UNKNOWN": ErrorText(
@@ -136,11 +144,14 @@ _CALLERS: Final = {
     "OPERATOR_UNKNOWN": ErrorText(
         _OPERATOR,
         False,
-        "该管理员在本节点没有角色",
-        "the operator has no role at this node; the configuration names operators",
+        "该管理员在本节点没有角色，请在节点配置 [operators] 中登记",
+        "the operator has no role at this node; enter it under [operators] in the node's configuration",
     ),
     "IDENTITY_MISMATCH": ErrorText(
-        _DEVELOPER, False, "证书身份与报文中的节点标识不一致", "the certificate names another node than the message"
+        _DEVELOPER,
+        False,
+        "证书身份与报文中的节点标识不一致，请改用该节点的证书",
+        "the certificate names another node than the message; use that node's certificate",
     ),
 }
 
@@ -184,26 +195,38 @@ _HOLDERS: Final = {
     "SESSION_INVALID": ErrorText(
         _HOLDER, False, "会话不存在或已结束，请重新登录", "the session is unknown or over; open a new one"
     ),
-    "SESSION_NOT_FOUND": ErrorText(_DEVELOPER, False, "该账户没有此会话", "the account has no such session"),
+    "SESSION_NOT_FOUND": ErrorText(
+        _DEVELOPER, False, "该账户没有此会话，请先列出会话", "the account has no such session; list its sessions"
+    ),
     "RELATION_NOT_PROVEN": ErrorText(
         _OPERATOR,
         False,
         "没有有效的代办关系，请先登记关系证明",
         "no relation in force allows presenting for that account; an operator registers one from a proof",
     ),
-    "RELATION_UNKNOWN": ErrorText(_DEVELOPER, False, "没有此代办关系", "there is no such relation"),
+    "RELATION_UNKNOWN": ErrorText(
+        _DEVELOPER, False, "没有此代办关系，请核对关系编号", "there is no such relation; check its id"
+    ),
 }
 
 _CODES: Final = {
-    "SCENE_UNKNOWN": ErrorText(_DEVELOPER, False, "本节点没有此用码场景", "no such scene is in force at this node"),
+    "SCENE_UNKNOWN": ErrorText(
+        _DEVELOPER,
+        False,
+        "本节点没有此用码场景，请核对场景编号",
+        "no such scene is in force at this node; check its number",
+    ),
     "SCENE_NOT_ALLOWED": ErrorText(
         _OPERATOR,
         False,
-        "该应用未登记此用码场景，或场景不适用于该类主体",
-        "the scene is not registered for this application, or not open to this kind of subject",
+        "该应用未登记此用码场景，或场景不适用于该类主体，请联系业务管理员登记",
+        "the scene is not registered for this application, or not open to this kind of subject; tell the operator",
     ),
     "TERMINAL_RULE_VIOLATED": ErrorText(
-        _DEVELOPER, False, "该类终端不允许展示此种码", "this kind of display may not show such a code"
+        _DEVELOPER,
+        False,
+        "该类终端不允许展示此种码，请换用其他终端或码",
+        "this kind of display may not show such a code; use another display or code",
     ),
     "TICKET_INVALID": ErrorText(
         _DEVELOPER, False, "制码凭据无效，请重新申请", "the ticket is unknown or another's; apply for a new one"
@@ -214,12 +237,20 @@ _CODES: Final = {
     "TICKET_USED": ErrorText(
         _DEVELOPER, False, "制码凭据已使用，请重新申请", "the ticket was used; apply for a new one"
     ),
-    "CODE_NOT_FOUND": ErrorText(_DEVELOPER, False, "没有此码", "there is no such code for this caller"),
+    "CODE_NOT_FOUND": ErrorText(
+        _DEVELOPER, False, "没有此码，请核对码标识", "there is no such code for this caller; check its id"
+    ),
     "CODE_STATE_CONFLICT": ErrorText(
-        _DEVELOPER, False, "码的当前状态不允许此操作", "the code's state does not allow that"
+        _DEVELOPER,
+        False,
+        "码的当前状态不允许此操作，请先查询其状态",
+        "the code's state does not allow that; look at its state first",
     ),
     "SCAN_NOT_FOUND": ErrorText(
-        _DEVELOPER, False, "没有该调用方的有效扫码记录", "there is no such VALID scan of this caller"
+        _DEVELOPER,
+        False,
+        "没有该调用方的有效扫码记录，请先扫码",
+        "there is no such VALID scan of this caller; scan the code first",
     ),
     "SCAN_TOO_OLD": ErrorText(
         _DEVELOPER, False, "扫码已超过十分钟，请重新扫码", "the scan is older than ten minutes; scan again"
@@ -236,38 +267,75 @@ _CODES: Final = {
 }
 
 _REGISTRY: Final = {
-    "DUPLICATE": ErrorText(_DEVELOPER, False, "该登记已存在", "it is registered already"),
+    "DUPLICATE": ErrorText(
+        _DEVELOPER,
+        False,
+        "该登记已存在，请查询原登记",
+        "it is registered already; look for the registration that exists",
+    ),
     "USCC_INVALID": ErrorText(
-        _DEVELOPER, False, "统一社会信用代码格式不正确", "the unified social credit code is not well-formed"
+        _DEVELOPER,
+        False,
+        "统一社会信用代码格式不正确，请核对",
+        "the unified social credit code is not well-formed; check it",
     ),
     "PARTY_UNKNOWN": ErrorText(
-        _DEVELOPER, False, "没有此单位、应用或终端", "there is no such relying party, application or scanner"
+        _DEVELOPER,
+        False,
+        "没有此单位、应用或终端，请核对编号",
+        "there is no such relying party, application or scanner; check the id",
     ),
     "REGISTRATION_STATE_CONFLICT": ErrorText(
-        _DEVELOPER, False, "登记的当前状态不允许此操作", "the registration's present state does not allow that move"
+        _DEVELOPER,
+        False,
+        "登记的当前状态不允许此操作，请先查询其状态",
+        "the registration's present state does not allow that move; look at its state first",
     ),
     "SCENE_RULE_OUT_OF_BOUNDS": ErrorText(
-        _DEVELOPER, False, "场景规则超出允许范围", "a rule of the scene is outside its hard limits"
+        _DEVELOPER, False, "场景规则超出允许范围，请调整", "a rule of the scene is outside its hard limits; change it"
     ),
 }
 
 _FEDERATION: Final = {
-    "NO_ROUTE": ErrorText(_OPERATOR, False, "没有节点负责该地区", "no node is home to that region"),
+    "NO_ROUTE": ErrorText(
+        _OPERATOR,
+        False,
+        "没有节点负责该地区，请核对地区代码或联系枢纽",
+        "no node is home to that region; check the region code, or ask the hub",
+    ),
     "TRUST_BUNDLE_MISSING": ErrorText(
         _NODE, True, "节点尚未取得信任数据，请稍后再试", "the node has no trust bundle yet; try again later"
     ),
     "TRUST_BUNDLE_STALE": ErrorText(
-        _OPERATOR, True, "节点的信任数据已过期，暂不能跨地区核验", "the trust bundle is too old to ask other regions"
+        _OPERATOR,
+        True,
+        "节点的信任数据已过期，暂不能跨地区核验，请检查与枢纽的连接",
+        "the trust bundle is too old to ask other regions; check the connection to the hub",
     ),
-    "NODE_UNKNOWN": ErrorText(_DEVELOPER, False, "枢纽没有此节点", "the hub knows no such node"),
+    "NODE_UNKNOWN": ErrorText(
+        _DEVELOPER, False, "枢纽没有此节点，请核对节点标识", "the hub knows no such node; check its id"
+    ),
     "NODE_NOT_APPROVED": ErrorText(
-        _OPERATOR, False, "节点尚未获准接入", "the node is not approved; the hub's security operator approves it"
+        _OPERATOR,
+        False,
+        "节点尚未获准接入，请等待枢纽安全管理员批准",
+        "the node is not approved; the hub's security operator approves it",
     ),
-    "NODE_SUSPENDED": ErrorText(_OPERATOR, False, "节点已被枢纽暂停", "the hub has suspended the node"),
+    "NODE_SUSPENDED": ErrorText(
+        _OPERATOR, False, "节点已被枢纽暂停，请联系枢纽", "the hub has suspended the node; ask the hub's operators"
+    ),
     "NODE_STATE_CONFLICT": ErrorText(
-        _OPERATOR, False, "节点的当前状态不允许此操作", "the node's present state does not allow that move"
+        _OPERATOR,
+        False,
+        "节点的当前状态不允许此操作，请先查询节点状态",
+        "the node's present state does not allow that move; look at its state first",
     ),
-    "PREFIX_CONFLICT": ErrorText(_OPERATOR, False, "该地区已由其他节点负责", "another node is home to that prefix"),
+    "PREFIX_CONFLICT": ErrorText(
+        _OPERATOR,
+        False,
+        "该地区已由其他节点负责，请核对地区代码",
+        "another node is home to that prefix; check the region code",
+    ),
     "EVIDENCE_INVALID": ErrorText(
         _DEVELOPER, False, "签名凭证不可信", "the evidence is not signed by a key that is trusted for it"
     ),
@@ -289,7 +357,9 @@ _FEDERATION: Final = {
     "HOME_NODE_UNREACHABLE": ErrorText(
         _NODE, True, "归属地节点暂无应答，请稍后再试", "the home node does not answer; try again later"
     ),
-    "HUB_NOT_HERE": ErrorText(_DEVELOPER, False, "本节点不是枢纽", "this node is not the hub; call the hub"),
+    "HUB_NOT_HERE": ErrorText(
+        _DEVELOPER, False, "本节点不是枢纽，请改用枢纽地址", "this node is not the hub; call the hub"
+    ),
 }
 
 _LOAD: Final = {
@@ -306,10 +376,16 @@ _LOAD: Final = {
         _DEVELOPER, True, "剩余时间不足以完成请求，请放宽时限", "too little time is left to do the work; allow more"
     ),
     "STORE_UNAVAILABLE": ErrorText(
-        _NODE, True, "存储暂不可用，未做任何更改", "the store does not answer; nothing was done"
+        _NODE,
+        True,
+        "存储暂不可用，未做任何更改，请稍后再试",
+        "the store does not answer; nothing was done; try again later",
     ),
     "KEY_UNAVAILABLE": ErrorText(
-        _OPERATOR, True, "密钥暂不可用，未签发任何内容", "the key is not usable; nothing was issued"
+        _OPERATOR,
+        True,
+        "密钥暂不可用，未签发任何内容，请联系节点管理员",
+        "the key is not usable; nothing was issued; ask the node's operators",
     ),
     "DRAINING": ErrorText(
         _NODE, True, "节点即将停机，请改用其他地址", "the node is about to stop; call another endpoint"
