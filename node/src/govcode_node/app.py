@@ -107,10 +107,10 @@ class App:
 def spare_the_collector() -> None:
     """It makes garbage collection rare in a process that runs a node and nothing else; called once the node serves.
 
-    A call leaves some hundred objects behind, nearly all of which go by their reference counts; the collector, with its
-    usual thresholds, looked at everything young after every few calls and at all modules again and again, which took an
-    eighth of the processor time of a busy node. What was made at the start stays for ever and is taken out of its sight.
-    Cycles are still collected, after 50,000 objects: tens of megabytes at the most.
+    A call leaves some hundred objects behind, and nearly all of them go by their reference counts. With its usual
+    thresholds the collector looked at what is young after every few calls, and at all modules again and again, which
+    took an eighth of the processor time of a busy node. What was made at the start stays for ever, so it is taken out
+    of its sight. Cycles are still collected, after 50,000 objects: tens of megabytes at the most.
     """
     gc.collect()
     gc.freeze()

@@ -11,14 +11,21 @@ from typing import Final
 
 from opentelemetry.metrics import NoOpMeterProvider
 from opentelemetry.sdk.metrics import AlwaysOffExemplarFilter, MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader, MetricReader, PeriodicExportingMetricReader
+from opentelemetry.sdk.metrics.export import (
+    InMemoryMetricReader,
+    MetricExporter,
+    MetricReader,
+    PeriodicExportingMetricReader,
+)
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.sdk.util.instrumentation import InstrumentationScope
 from opentelemetry.trace import Tracer
 
 from govcode_node.telemetry.exposition import exposition
+from govcode_node.telemetry.latencies import ExporterOfAll, OwnMetrics
 from govcode_node.telemetry.metrics import NodeMetrics
 from govcode_node.telemetry.tracing import RpcTelemetry
 
@@ -59,9 +66,9 @@ class Telemetry:
         settings: TelemetrySettings,
         *,
         span_processors: Collection[SpanProcessor] = (),
-        metric_readers: Collection[MetricReader] = (),
+        metric_exporters: Collection[MetricExporter] = (),
     ) -> None:
-        """It starts what is wanted; use `setup_telemetry`, which chooses the processors and readers."""
+        """It starts what is wanted; use `setup_telemetry`, which chooses the processors and exporters."""
         resource = Resource(
             {
                 "service.name": "govcode-node",
@@ -70,7 +77,11 @@ class Telemetry:
             }
         )
         self._scraped = InMemoryMetricReader() if settings.metrics else None
-        readers = [*metric_readers, *([self._scraped] if self._scraped is not None else [])]
+        readers: list[MetricReader] = [
+            PeriodicExportingMetricReader(ExporterOfAll(exporter, lambda: self._own)) for exporter in metric_exporters
+        ]
+        if self._scraped is not None:
+            readers.append(self._scraped)
         self._meters: MeterProvider | None = None
         if readers:
             self._meters = MeterProvider(
@@ -85,6 +96,7 @@ class Telemetry:
             for processor in span_processors:
                 self._tracers.add_span_processor(processor)
         self.metrics = NodeMetrics(meter, methods=settings.methods)
+        self._own = OwnMetrics(self.metrics.own, resource, InstrumentationScope(_SCOPE, settings.version))
         self.observer = RpcTelemetry(tracer=self.tracer, metrics=self.metrics)
 
     @property
@@ -94,8 +106,7 @@ class Telemetry:
 
     def scrape(self) -> str:
         """It gives the metrics in the text form of Prometheus; empty where they are off."""
-        data = None if self._scraped is None else self._scraped.get_metrics_data()
-        return "" if data is None else exposition(data)
+        return "" if self._scraped is None else exposition(self._own.beside(self._scraped.get_metrics_data()))
 
     def shutdown(self) -> None:
         """It sends what waits and ends the exporters; it may take seconds, so call it off the event loop."""
@@ -115,11 +126,10 @@ def setup_telemetry(settings: TelemetrySettings) -> Telemetry:
 
     plain = _is_loopback(settings.otlp_endpoint)
     spans = OTLPSpanExporter(endpoint=settings.otlp_endpoint, insecure=plain)
-    readers: list[MetricReader] = []
+    exporters: list[MetricExporter] = []
     if settings.metrics:
-        metrics = OTLPMetricExporter(endpoint=settings.otlp_endpoint, insecure=plain)
-        readers.append(PeriodicExportingMetricReader(metrics))
-    return Telemetry(settings, span_processors=[BatchSpanProcessor(spans)], metric_readers=readers)
+        exporters.append(OTLPMetricExporter(endpoint=settings.otlp_endpoint, insecure=plain))
+    return Telemetry(settings, span_processors=[BatchSpanProcessor(spans)], metric_exporters=exporters)
 
 
 def _is_loopback(endpoint: str) -> bool:

@@ -37,6 +37,8 @@ log = logging.getLogger(__name__)
 _SAMPLED: Final = 1
 _HEADER: Final = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
 _TRACESTATE: Final = re.compile(r"[\x20-\x7e]{1,512}", re.ASCII)
+# What nearly every caller sends; it goes on as it is where no span is made, so it is not taken apart.
+_PLAIN: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-0[01]", re.ASCII)
 _NO_TRACE: Final = "0" * 32
 _NO_SPAN: Final = "0" * 16
 
@@ -91,7 +93,10 @@ def begin_rpc(method: str, metadata: Mapping[str, str], tracer: Tracer | None = 
         metadata: As received; keys in lower case.
         tracer: Makes the server span; without it the caller's header goes on unchanged.
     """
-    incoming = parse_traceparent(metadata.get("traceparent", ""))
+    header = metadata.get("traceparent", "")
+    if tracer is None and "tracestate" not in metadata and _PLAIN.fullmatch(header):
+        return RpcTrace(header[3:35], header)
+    incoming = parse_traceparent(header)
     tracestate = metadata.get("tracestate", "") if incoming is not None else ""
     if tracestate and _TRACESTATE.fullmatch(tracestate) is None:
         tracestate = ""
@@ -112,7 +117,7 @@ def begin_rpc(method: str, metadata: Mapping[str, str], tracer: Tracer | None = 
 def end_rpc(trace: RpcTrace, status_code: str) -> None:
     """It ends the span, where there is one."""
     span = trace.handle
-    if isinstance(span, Span):
+    if span is not None and isinstance(span, Span):
         span.set_attribute("rpc.grpc.status", status_code)
         if status_code in FAULTS:
             span.set_status(Status(StatusCode.ERROR))
