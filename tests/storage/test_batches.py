@@ -355,3 +355,64 @@ async def test_two_workers_that_use_one_serial_make_one_act(url: str, open_datab
 def test_migrations_may_be_run_again(new_sqlite: MakeUrl) -> None:
     url = new_sqlite()
     assert migrate(url) == migrate(url)
+
+
+async def test_a_registration_that_moved_or_was_undone_is_seen_by_the_next_unit_of_the_batch(
+    database: Database,
+) -> None:
+    application = samples.application(app_id="counter")
+    states: list[RegistrationState | None] = []
+
+    def look(tx: Transaction) -> None:
+        found = tx.parties.application("counter")
+        states.append(None if found is None else found.state)
+
+    def move(tx: Transaction) -> None:
+        assert tx.parties.move_application(
+            "counter", present=RegistrationState.APPLIED, target=RegistrationState.SUSPENDED
+        )
+
+    def move_in_vain(tx: Transaction) -> None:
+        move(tx)
+        look(tx)
+        raise SerialConflictError("s")
+
+    await gather(database, [look, lambda tx: tx.parties.add_application(application), look])
+    assert states == [None, RegistrationState.APPLIED]
+    states.clear()
+    await gather(database, [look, move_in_vain, look, move, look])
+    assert states[-3:] == [RegistrationState.SUSPENDED, RegistrationState.APPLIED, RegistrationState.SUSPENDED]
+
+
+async def test_what_another_process_writes_is_seen_by_the_next_batch(url: str, open_database: OpenDatabase) -> None:
+    here, there = await open_database(url), await open_database(url)
+    application = samples.application(app_id="counter")
+    await here.run(lambda tx: tx.parties.add_application(application))
+    assert await here.run(lambda tx: tx.parties.application("counter")) == application
+    await there.run(
+        lambda tx: tx.parties.move_application(
+            "counter", present=RegistrationState.APPLIED, target=RegistrationState.SUSPENDED
+        )
+    )
+    found = await here.run(lambda tx: tx.parties.application("counter"))
+    assert found is not None
+    assert found.state is RegistrationState.SUSPENDED
+    assert await here.read(lambda tx: tx.parties.application("counter")) == found
+
+
+async def test_a_closed_account_discloses_nothing_in_the_rest_of_its_batch(database: Database) -> None:
+    account = samples.account()
+    profiles: list[bytes | None] = []
+
+    def look(tx: Transaction) -> None:
+        tx.accounts.get(account.account_id)
+        profiles.append(tx.accounts.sealed_profile(account.account_id))
+
+    def close(tx: Transaction) -> None:
+        tx.accounts.get(account.account_id)
+        assert tx.accounts.close(account.account_id, at=samples.LATER)
+        profiles.append(tx.accounts.sealed_profile(account.account_id))
+
+    await database.run(lambda tx: tx.accounts.add(account, subject_index=b"i" * 32, sealed_profile=b"p"))
+    await gather(database, [look, close, look])
+    assert profiles == [b"p", None, None]

@@ -175,3 +175,24 @@ async def test_a_nodes_minute_counts_once(database: Database) -> None:
     assert await database.run(lambda tx: tx.hub.add_summary(second))
     totals = await database.read(lambda tx: tx.hub.totals())
     assert totals == [NodeTotals(node_id="420102", codes_issued=20, scans=8, cross_region_scans=2)]
+
+
+async def test_each_moment_of_a_batch_gets_the_scene_in_force_at_that_moment(database: Database) -> None:
+    first = samples.scene(effective_at=NOW)
+    second = samples.scene(name="later", effective_at=NOW + 2 * SECOND)
+    third = samples.scene(name="at once", effective_at=NOW + SECOND)
+
+    def names(tx: Transaction) -> list[str | None]:
+        moments = (NOW, NOW + 2 * SECOND, NOW + SECOND, NOW + 3 * SECOND, NOW - SECOND)
+        scenes = [tx.scenes.in_force(first.scene_no, now=moment) for moment in moments]
+        return [None if scene is None else scene.name for scene in scenes]
+
+    def change_between(tx: Transaction) -> list[list[str | None]]:
+        before = names(tx)
+        tx.scenes.add(third)
+        return [before, names(tx)]
+
+    await database.run(lambda tx: [tx.scenes.add(first), tx.scenes.add(second)])
+    before, after = await database.run(change_between)
+    assert before == [first.name, "later", first.name, "later", None]
+    assert after == [first.name, "at once", "at once", "at once", None]

@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from govcode_node.storage.engine import Link
 from govcode_node.storage.names import Names
 from govcode_node.storage.statements import Parameters, Statement
 
 Marks = tuple[int, ...]
+K = TypeVar("K")
+V = TypeVar("V")
 
 
 @dataclass(slots=True, eq=False)
@@ -33,14 +35,15 @@ _ORDER_LOCK: Final = 0x676F_7663_6F64_65
 
 
 class Batch:
-    """What the stores of one link share: the link, the names and the buffers."""
+    """What the stores of one link share: the link, the names, the buffers, and what was looked up in this batch."""
 
-    __slots__ = ("buffers", "link", "names")
+    __slots__ = ("_looked_up", "buffers", "link", "names")
 
     def __init__(self, link: Link) -> None:
         self.link: Final = link
         self.names: Final = Names(link)
         self.buffers: Final[list[Buffer]] = []
+        self._looked_up: Final[list[dict[Any, Any]]] = []
 
     def buffer(
         self,
@@ -54,6 +57,17 @@ class Batch:
         self.buffers.append(buffer)
         return buffer
 
+    def memory(self) -> dict[K, V]:
+        """It makes a place for what a store has looked up: empty again when the batch is over, however it ends.
+
+        A few applications and scenes stand behind all the scans of a batch. A store that writes what it has a memory of
+        empties it at the write, so that a registration that is suspended stops the next unit; what another process
+        writes stops the next batch, as if its transaction had come just after this one.
+        """
+        memory: dict[K, V] = {}
+        self._looked_up.append(memory)
+        return memory
+
     def marks(self) -> Marks:
         """It returns how much each buffer holds."""
         return tuple([len(buffer.rows) for buffer in self.buffers])
@@ -64,10 +78,20 @@ class Batch:
             del buffer.rows[length:]
 
     def clear(self) -> None:
-        """It forgets everything that the buffers hold, and the names that were entered and not committed."""
+        """It forgets what the buffers hold, the names that were entered and not committed, and what was looked up."""
         for buffer in self.buffers:
             buffer.rows.clear()
         self.names.forget()
+        self._forget_looked_up()
+
+    def committed(self) -> None:
+        """It keeps the names that were entered, and forgets what was looked up."""
+        self.names.keep()
+        self._forget_looked_up()
+
+    def _forget_looked_up(self) -> None:
+        for memory in self._looked_up:
+            memory.clear()
 
     def flush(self) -> None:
         """It writes what the buffers hold."""

@@ -139,7 +139,7 @@ class BatchRunner:
         except DRIVER_ERRORS as error:
             raise BrokenLinkError(error) from error
         self._chain.head = self._chain.ahead
-        self._batch.names.keep()
+        self._batch.committed()
 
 
 def unavailable(error: BrokenLinkError) -> StoreUnavailableError:

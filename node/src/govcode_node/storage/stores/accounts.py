@@ -36,7 +36,8 @@ _ACCOUNT = (
     _c.closed_at,
 )
 _ADD = insert_unless(accounts, "subject_index")
-_GET = Statement(select(*_ACCOUNT).where(_c.account_id == value("id", _c.account_id)), "id")
+_GET = Statement(select(*_ACCOUNT, _c.sealed_profile).where(_c.account_id == value("id", _c.account_id)), "id")
+_PROFILE_PLACE = len(_ACCOUNT)
 _FIND = Statement(select(*_ACCOUNT).where(_c.subject_index == value("index", _c.subject_index)), "index")
 _PROFILE = Statement(select(_c.sealed_profile).where(_c.account_id == value("id", _c.account_id)), "id")
 _BIND = Statement(
@@ -57,12 +58,16 @@ _CLOSE = Statement(
 
 
 class SqlAccountStore:
-    """Accounts. Leans on the primary key and the unique index of subjects."""
+    """Accounts. Leans on the primary key and the unique index of subjects.
 
-    __slots__ = ("_link",)
+    Who judges a code asks for its account and then for what may be disclosed, so both are read at once.
+    """
+
+    __slots__ = ("_link", "_profiles")
 
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
+        self._profiles: dict[str, bytes | None] = batch.memory()
 
     def add(self, account: Account, *, subject_index: bytes, sealed_profile: bytes) -> bool:
         """See the port."""
@@ -79,13 +84,17 @@ class SqlAccountStore:
             to_ms(account.opened_at),
             to_ms_or_none(account.closed_at),
         )
+        self._profiles.clear()
         return self._link.write(_ADD, row) == 1
 
     def get(self, account_id: AccountId) -> Account | None:
         """See the port."""
         key = pack_id(ACCOUNT_PREFIX, account_id)
         row = self._link.one(_GET, (key,)) if key else None
-        return _account(row) if row else None
+        if row is None:
+            return None
+        self._profiles[account_id] = row[_PROFILE_PLACE]
+        return _account(row)
 
     def find_open(self, subject_index: bytes) -> Account | None:
         """See the port."""
@@ -94,6 +103,8 @@ class SqlAccountStore:
 
     def sealed_profile(self, account_id: AccountId) -> bytes | None:
         """See the port."""
+        if account_id in self._profiles:
+            return self._profiles[account_id]
         key = pack_id(ACCOUNT_PREFIX, account_id)
         row = self._link.one(_PROFILE, (key,)) if key else None
         return row[0] if row else None
@@ -104,6 +115,7 @@ class SqlAccountStore:
 
     def close(self, account_id: AccountId, *, at: datetime) -> bool:
         """See the port."""
+        self._profiles.clear()
         key = pack_id(ACCOUNT_PREFIX, account_id)
         return key is not None and self._link.write(_CLOSE, (key, to_ms(at))) == 1
 

@@ -1,14 +1,14 @@
 """Relying parties, applications and scanners."""
 
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Callable, Sequence
+from typing import Any, Final, TypeVar
 
 from sqlalchemy import Column, Table, select, update
 
 from govcode_node.domain.parties import Application, RegistrationState, RelyingParty, Scanner
 from govcode_node.storage.batches import Batch
 from govcode_node.storage.columns import APPLICATION_KINDS, REGISTRATION_STATES, from_ms, to_ms
-from govcode_node.storage.statements import Statement, constant, insert_unless, value
+from govcode_node.storage.statements import Parameters, Statement, constant, insert_unless, value
 from govcode_node.storage.tables import applications, relying_parties, scanners
 
 
@@ -42,13 +42,20 @@ _APPLICATIONS = _Register(applications, applications.c.app_id)
 _SCANNERS = _Register(scanners, scanners.c.device_id)
 
 
-class SqlPartyStore:
-    """Registers. Leans on the primary keys and the unique index of credit codes."""
+P = TypeVar("P")
 
-    __slots__ = ("_link",)
+
+class SqlPartyStore:
+    """Registers. Leans on the primary keys and the unique index of credit codes.
+
+    Every scan asks for its application and organisation, so each is looked up once in a batch.
+    """
+
+    __slots__ = ("_link", "_looked_up")
 
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
+        self._looked_up: dict[tuple[_Register, str], Any] = batch.memory()
 
     def add_relying_party(self, party: RelyingParty) -> bool:
         """See the port."""
@@ -61,12 +68,11 @@ class SqlPartyStore:
             REGISTRATION_STATES.number[party.state],
             to_ms(party.registered_at),
         )
-        return self._link.write(_PARTIES.add, row) == 1
+        return self._write(_PARTIES.add, row)
 
     def relying_party(self, relying_party_id: str) -> RelyingParty | None:
         """See the port."""
-        row = self._link.one(_PARTIES.get, (relying_party_id,))
-        return _relying_party(row) if row else None
+        return self._look_up(_PARTIES, relying_party_id, _relying_party)
 
     def relying_parties(self, *, after: str, limit: int) -> Sequence[RelyingParty]:
         """See the port."""
@@ -89,12 +95,11 @@ class SqlPartyStore:
             REGISTRATION_STATES.number[application.state],
             to_ms(application.registered_at),
         )
-        return self._link.write(_APPLICATIONS.add, row) == 1
+        return self._write(_APPLICATIONS.add, row)
 
     def application(self, app_id: str) -> Application | None:
         """See the port."""
-        row = self._link.one(_APPLICATIONS.get, (app_id,))
-        return _application(row) if row else None
+        return self._look_up(_APPLICATIONS, app_id, _application)
 
     def applications(self, *, after: str, limit: int) -> Sequence[Application]:
         """See the port."""
@@ -113,12 +118,11 @@ class SqlPartyStore:
             REGISTRATION_STATES.number[scanner.state],
             to_ms(scanner.registered_at),
         )
-        return self._link.write(_SCANNERS.add, row) == 1
+        return self._write(_SCANNERS.add, row)
 
     def scanner(self, device_id: str) -> Scanner | None:
         """See the port."""
-        row = self._link.one(_SCANNERS.get, (device_id,))
-        return _scanner(row) if row else None
+        return self._look_up(_SCANNERS, device_id, _scanner)
 
     def scanners(self, *, after: str, limit: int) -> Sequence[Scanner]:
         """See the port."""
@@ -130,7 +134,20 @@ class SqlPartyStore:
 
     def _move(self, register: _Register, key: str, present: RegistrationState, target: RegistrationState) -> bool:
         numbers = REGISTRATION_STATES.number
-        return self._link.write(register.move, (key, numbers[present], numbers[target])) == 1
+        return self._write(register.move, (key, numbers[present], numbers[target]))
+
+    def _write(self, statement: Statement, parameters: Parameters) -> bool:
+        self._looked_up.clear()
+        return self._link.write(statement, parameters) == 1
+
+    def _look_up(self, register: _Register, key: str, make: Callable[[tuple[Any, ...]], P]) -> P | None:
+        found: P | None
+        try:
+            found = self._looked_up[register, key]
+        except KeyError:
+            row = self._link.one(register.get, (key,))
+            found = self._looked_up[register, key] = make(row) if row else None
+        return found
 
 
 def _relying_party(row: tuple[Any, ...]) -> RelyingParty:

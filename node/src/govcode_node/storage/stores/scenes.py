@@ -18,11 +18,18 @@ from govcode_node.storage.tables import scenes
 
 _c = scenes.c
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_NEVER: Final = 1 << 62
 
 _ADD = row_insert(scenes)
 _NEWEST = Statement(select(func.max(_c.version)).where(_c.scene_no == value("no", _c.scene_no)), "no")
+_later = scenes.alias("later")
 _IN_FORCE = Statement(
-    select(scenes)
+    select(
+        scenes,
+        select(func.min(_later.c.effective_at))
+        .where(_later.c.scene_no == _c.scene_no, _later.c.effective_at > value("now", _c.effective_at))
+        .scalar_subquery(),
+    )
     .where(_c.scene_no == value("no", _c.scene_no), _c.effective_at <= value("now", _c.effective_at))
     .order_by(_c.version.desc())
     .limit(value("limit", _c.version))
@@ -50,26 +57,40 @@ _ALL_IN_FORCE = Statement(
 )
 
 
-class SqlSceneStore:
-    """Scenes. Leans on the primary key: number and version."""
+_Span = tuple[int, int, Scene]
+"""From when and until when, in milliseconds, a version of a scene is the one in force."""
 
-    __slots__ = ("_link",)
+
+class SqlSceneStore:
+    """Scenes. Leans on the primary key: number and version. Every scan asks for its scene: once in a batch."""
+
+    __slots__ = ("_link", "_spans")
 
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
+        self._spans: dict[int, _Span] = batch.memory()
 
     def add(self, scene: Scene) -> Scene:
         """See the port. Two writers that take the same number meet at the primary key, and one runs again."""
         row = self._link.one(_NEWEST, (scene.scene_no,))
         version = ((row[0] or 0) if row else 0) + 1
         numbered = replace(scene, version=version)
+        self._spans.clear()
         self._link.write(_ADD, _to_row(numbered))
         return numbered
 
     def in_force(self, scene_no: int, *, now: datetime) -> Scene | None:
         """See the port."""
-        row = self._link.one(_IN_FORCE, (scene_no, to_ms(now), 1))
-        return _scene(tuple(row)) if row else None
+        moment = to_ms(now)
+        span = self._spans.get(scene_no)
+        if span is None or not span[0] <= moment < span[1]:
+            row = self._link.one(_IN_FORCE, (scene_no, moment, 1))
+            if row is None:
+                return None
+            scene = _scene(tuple(row[:-1]))
+            until = row[-1]
+            span = self._spans[scene_no] = (to_ms(scene.effective_at), _NEVER if until is None else until, scene)
+        return span[2]
 
     def all_in_force(self, *, now: datetime, after: int, limit: int) -> Sequence[Scene]:
         """See the port."""
