@@ -177,11 +177,11 @@ class CodeLifecycle:
         account = tx.accounts.get(old.account_id)
         if account is None:
             raise AccountNotFoundError
+        check_active(account)
         by_operator = call.caller.caller_class is CallerClass.OPERATOR
         if by_operator and account.subject_kind in _HUMAN_KINDS:
             # The answer holds the new code's text, and nobody but the holder may get a code that speaks for a holder.
             raise CodeNotFoundError(command.code_id.hex())
-        check_active(account)
         wish = CodeWish(
             mode=old.mode,
             scene_no=old.scene_no,
