@@ -1,10 +1,14 @@
 """Reading the audit trail: page by page, and each reading is in the trail."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from govcode_node.domain.audit import AuditAction, AuditRecord
-from govcode_node.domain.errors import CursorInvalidError
+from govcode_node.domain.errors import CursorInvalidError, OverloadedError
+from govcode_node.ports.stores import Transaction
+from govcode_node.storage.stores.audit import SqlAuditStore
 from govcode_node.usecases.audit_reading import AuditFilter, AuditPage
 from kit.clocks import MovableClock
 from kit.federation_in_memory import NodeInMemory
@@ -23,6 +27,40 @@ async def test_each_reading_is_itself_recorded(node: NodeInMemory, counter: Coun
     first, second = await desk.audit(AuditAction.AUDIT_READ)
     assert (first.entry.actor, first.entry.details) == ("op-2", {"records": str(len(page.records))})
     assert second.entry.details == {"records": "1"}
+
+
+async def test_a_long_search_does_not_keep_the_writers_waiting(
+    node: NodeInMemory, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writing = False
+    run, search = node.database.run, SqlAuditStore.list_records
+
+    async def run_noted(unit: Callable[[Transaction], object]) -> object:
+        nonlocal writing
+        writing = True
+        try:
+            return await run(unit)
+        finally:
+            writing = False
+
+    def search_noted(store: SqlAuditStore, **wanted: Any) -> Sequence[AuditRecord]:
+        assert not writing, "a search of the whole trail is in the way of every commit"
+        return search(store, **wanted)
+
+    monkeypatch.setattr(node.database, "run", run_noted)
+    monkeypatch.setattr(SqlAuditStore, "list_records", search_noted)
+    assert (await read(node, AuditFilter(biz_serial="rare"))).records == []
+
+
+async def test_a_reading_that_cannot_be_recorded_shows_nothing(
+    node: NodeInMemory, counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def full(unit: object) -> object:
+        raise OverloadedError("store")
+
+    monkeypatch.setattr(node.database, "run", full)
+    with pytest.raises(OverloadedError):
+        await read(node, AuditFilter())
 
 
 async def test_pages_hold_each_record_once_in_order(
