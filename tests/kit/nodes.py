@@ -1,4 +1,4 @@
-"""Real nodes in the test's own process: real gRPC over mutual TLS on loopback, real stores, a clock that tests may move."""
+"""Real nodes in the test's own process: real gRPC over mutual TLS, real stores, a clock that tests may move."""
 
 import asyncio
 import dataclasses
@@ -21,7 +21,6 @@ from govcode_node.ports.clock import Clock
 from govcode_node.storage.schema import migrate
 from govcode_node.system_clock import SystemClock
 from grpc import aio
-
 from kit.pki import KitPki, kit_pki
 from kit.players import PEOPLE_FILE, CounterDesk, HolderBackend, OperatorDesk, dial
 

@@ -24,7 +24,6 @@ from govcode_client.device import HolderDevice
 from govcode_node.crypto.authorities import IssuedCertificate
 from govcode_node.providers.identity.local_kit import device_kit_blob
 from grpc import aio
-
 from kit.pki import KitPki
 
 PEOPLE_FILE = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "synthetic_subjects.toml"
