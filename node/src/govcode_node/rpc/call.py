@@ -1,7 +1,7 @@
 """What comes around a message: the edge's view of one call, the request's metadata, and the current `Call`."""
 
+import os
 import re
-import secrets
 from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
@@ -21,10 +21,12 @@ ACCEPT_LANGUAGE: Final = "accept-language"
 TRACEPARENT: Final = "traceparent"
 
 _MAX_NAME: Final = 64
+_DRAWN: Final = 16 + 12
+"""Random bytes of a trace id and a request id."""
 _MAX_LANGUAGE: Final = 128
 _READ: Final = frozenset({REQUEST_ID, DEVICE_ID, PROTOCOL, ACCEPT_LANGUAGE, TRACEPARENT})
 # W3C Trace Context, version 00; a trace id of zeros is invalid there.
-_TRACEPARENT: Final = re.compile(r"00-(?!0{32})([0-9a-f]{32})-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
+_TRACEPARENT: Final = re.compile(r"00-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}", re.ASCII)
 
 Metadata = tuple[tuple[str, str | bytes], ...]
 
@@ -122,22 +124,22 @@ def read_metadata(pairs: Iterable[tuple[str, str | bytes]] | None) -> RequestMet
         if key in _READ and key not in found:
             found[key] = value if isinstance(value, str) else value.decode("ascii", "replace")
     request_id = found.get(REQUEST_ID, "")
-    if not _is_name(request_id):
-        request_id = secrets.token_hex(12)
     traceparent = found.get(TRACEPARENT, "")
-    match = _TRACEPARENT.fullmatch(traceparent)
-    if match is None:
-        trace_id = secrets.token_hex(16)
-        traceparent = f"00-{trace_id}-{trace_id[:15]}1-00"
-    else:
-        trace_id = match[1]
+    named, traced = _is_name(request_id), _TRACEPARENT.fullmatch(traceparent) is not None
+    if not named or not traced:
+        # One draw for both: each is a call of the kernel.
+        drawn = os.urandom(_DRAWN).hex()
+        if not named:
+            request_id = drawn[32:]
+        if not traced:
+            traceparent = f"00-{drawn[:32]}-{drawn[:15]}1-00"
     return RequestMetadata(
         request_id=request_id,
         device_id=found.get(DEVICE_ID, ""),
         accept_language=found.get(ACCEPT_LANGUAGE, "")[:_MAX_LANGUAGE],
         protocol=found.get(PROTOCOL, "")[:_MAX_NAME],
         traceparent=traceparent,
-        trace_id=trace_id,
+        trace_id=traceparent[3:35],
     )
 
 

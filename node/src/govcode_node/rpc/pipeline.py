@@ -38,6 +38,7 @@ from govcode_node.rpc.call import (
     read_metadata,
     set_current_call,
 )
+from govcode_node.rpc.deadlines import Deadline, Deadlines
 from govcode_node.rpc.identity import Identification
 from govcode_node.rpc.limits import CallerLimits, StreamSlots
 from govcode_node.rpc.methods import Handler
@@ -135,6 +136,7 @@ class Pipeline:
         self._margin = deadlines.margin.total_seconds()
         self._least = deadlines.least.total_seconds()
         self.sizes = sizes or MessageSizes()
+        self._deadlines = Deadlines()
         self._streams: set[asyncio.Task[Any]] = set()
         self._drained: set[asyncio.Task[Any]] = set()
         self._draining = False
@@ -193,19 +195,19 @@ class Pipeline:
 
         async def serve(raw: bytes, context: RpcContext) -> bytes:
             arrival = self._arrive(method, context)
-            watch: asyncio.Timeout | None = None
+            watch: Deadline | None = None
             try:
                 left = await self._admit(arrival, context, digest=sm3(raw))
                 request = codec.request(raw)
                 context.set_trailing_metadata(arrival.answer)
-                async with asyncio.timeout(left) as watch:
+                with self._deadlines.after(self._default_left if left is None else left) as watch:
                     answer = await inner(request, context)
                 body = codec.write(answer)
             except asyncio.CancelledError:
                 arrival.end(code="CANCELLED", reason="", caller=arrival.label)
                 raise
             except TimeoutError as error:
-                late = DeadlineTooShortError(left_ms=0) if watch and watch.expired() else error
+                late = DeadlineTooShortError(left_ms=0) if watch and watch.expired else error
                 await self._refuse(late, arrival, context)
             except Exception as error:
                 await self._refuse(error, arrival, context)

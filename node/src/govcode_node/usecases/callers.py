@@ -31,6 +31,10 @@ it: they read the registration again in the transaction that records them."""
 _MAX_REMEMBERED: Final = 10_000
 
 
+_RowKey = tuple[str, CallerClass, str, str]
+"""Trust domain, class, name, thumbprint: the certificate is part of the caller, so of the key too."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Remembered:
     """An answer of the registry, a caller or a refusal, and until when it is believed."""
@@ -68,11 +72,16 @@ class RegisteredCallers:
         self._trust = trust
         self._operators = {name: frozenset(roles) for name, roles in operators.items()}
         self._clock = clock
-        self._rows: dict[tuple[CallerClass, str, str], _Remembered] = {}
+        self._rows: dict[_RowKey, _Remembered] = {}
 
     async def resolve(self, identity: Identity, *, thumbprint: str) -> Caller:
         """It returns the caller of an identity, as `CallerDirectory` says."""
         caller_class, name = identity.caller_class, identity.name
+        # First of all, since this is nearly every call: only who got as far as the registry before is remembered.
+        key = (identity.trust_domain, caller_class, name, thumbprint)
+        remembered = self._rows.get(key)
+        if remembered is not None and remembered.until > self._clock.monotonic():
+            return await self._answer(key, remembered)
         if caller_class is CallerClass.NODE:
             return self._node(identity, thumbprint)
         if caller_class is CallerClass.HUB:
@@ -89,7 +98,7 @@ class RegisteredCallers:
             raise AppUnknownError(app_id=str(identity))
         if caller_class is CallerClass.LICENCE:
             return Caller(caller_class=caller_class, name=name, certificate=thumbprint)
-        return await self._registered(caller_class, name, thumbprint)
+        return await self._answer(key, self._begin_reading(key))
 
     def _node(self, identity: Identity, thumbprint: str) -> Caller:
         bundle = self._trust.bundle()
@@ -97,21 +106,21 @@ class RegisteredCallers:
         approved = node is not None and node.state is NodeState.ACTIVE and node.certificate_name == str(identity)
         return Caller(caller_class=identity.caller_class, name=identity.name, approved=approved, certificate=thumbprint)
 
-    async def _registered(self, caller_class: CallerClass, name: str, thumbprint: str) -> Caller:
-        """It reads a registry row, or remembers it; calls that come together share one read."""
-        # The certificate is part of the caller, so of the key too: this is asked for every call.
-        key = (caller_class, name, thumbprint)
-        now = self._clock.monotonic()
-        remembered = self._rows.get(key)
-        if remembered is None or remembered.until <= now:
-            reading = asyncio.ensure_future(self._read(caller_class, name, thumbprint))
-            # Looked at once, so that a failure nobody waited for any longer is not reported as forgotten.
-            reading.add_done_callback(lambda done: done.cancelled() or done.exception())
-            remembered = _Remembered(reading, now + REGISTRY_MEMORY_SECONDS)
-            self._rows.pop(key, None)
-            if len(self._rows) >= _MAX_REMEMBERED:
-                del self._rows[next(iter(self._rows))]
-            self._rows[key] = remembered
+    def _begin_reading(self, key: _RowKey) -> _Remembered:
+        """It asks for a registry row, and remembers that it has: calls that come together share one read."""
+        _, caller_class, name, thumbprint = key
+        reading = asyncio.ensure_future(self._read(caller_class, name, thumbprint))
+        # Looked at once, so that a failure nobody waited for any longer is not reported as forgotten.
+        reading.add_done_callback(lambda done: done.cancelled() or done.exception())
+        remembered = _Remembered(reading, self._clock.monotonic() + REGISTRY_MEMORY_SECONDS)
+        self._rows.pop(key, None)
+        if len(self._rows) >= _MAX_REMEMBERED:
+            del self._rows[next(iter(self._rows))]
+        self._rows[key] = remembered
+        return remembered
+
+    async def _answer(self, key: _RowKey, remembered: _Remembered) -> Caller:
+        """It gives what the registry said, once it has."""
         answer = remembered.answer
         try:
             # Shielded: a caller that goes away must not take the read from those that wait with it.
