@@ -140,7 +140,7 @@ def _converter() -> cattrs.Converter:
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
 
     def from_text(parse: Callable[[str], object]) -> Callable[[Any, Any], Any]:
-        return lambda value, _: parse(_of_type(value, str, "a text"))
+        return lambda value, _: parse(_of_type(value, str, "a text in quotes"))
 
     # The converter's own hooks for these would turn "5" into 5 and 1 into "1".
     converter.register_structure_hook(str, _text_or_member)
@@ -189,7 +189,7 @@ def _demand(kind: type, meaning: str, structure: Callable[[Any, Any], Any]) -> C
 
 # cattrs finds the hooks of texts and numbers for enumerations of texts and numbers too.
 def _text_or_member(value: Any, kind: Any) -> Any:
-    return _structure_enum(value, kind) if issubclass(kind, Enum) else _of_type(value, str, "a text")
+    return _structure_enum(value, kind) if issubclass(kind, Enum) else _of_type(value, str, "a text in quotes")
 
 
 def _number_or_member(value: Any, kind: Any) -> Any:
