@@ -23,6 +23,7 @@ TRACEPARENT: Final = "traceparent"
 _MAX_NAME: Final = 64
 _DRAWN: Final = 16 + 12
 """Random bytes of a trace id and a request id."""
+_DRAWS_AT_A_TIME: Final = 128
 _MAX_LANGUAGE: Final = 128
 _READ: Final = frozenset({REQUEST_ID, DEVICE_ID, PROTOCOL, ACCEPT_LANGUAGE, TRACEPARENT})
 # W3C Trace Context, version 00; a trace id of zeros is invalid there.
@@ -113,6 +114,27 @@ class RequestMetadata:
             raise InvalidFieldError(f"metadata {DEVICE_ID}", f"is not 1 to {_MAX_NAME} printable ASCII characters")
 
 
+class _Draws:
+    """Random bytes for ids, fetched for many calls at a time.
+
+    Each fetch is a call of the kernel, during which the thread that commits takes the interpreter, and the event loop
+    must wait for it. The ids are no secrets; they must only differ. Belongs to the thread of the event loop.
+    """
+
+    def __init__(self) -> None:
+        self._left: list[bytes] = []
+
+    def next(self) -> bytes:
+        """It gives bytes that were not given before."""
+        if not self._left:
+            fetched = os.urandom(_DRAWN * _DRAWS_AT_A_TIME)
+            self._left = [fetched[at : at + _DRAWN] for at in range(0, len(fetched), _DRAWN)]
+        return self._left.pop()
+
+
+_DRAWS: Final = _Draws()
+
+
 def read_metadata(pairs: Iterable[tuple[str, str | bytes]] | None) -> RequestMetadata:
     """It reads the metadata of a request; the first of several values counts.
 
@@ -127,8 +149,7 @@ def read_metadata(pairs: Iterable[tuple[str, str | bytes]] | None) -> RequestMet
     traceparent = found.get(TRACEPARENT, "")
     named, traced = _is_name(request_id), _TRACEPARENT.fullmatch(traceparent) is not None
     if not named or not traced:
-        # One draw for both: each is a call of the kernel.
-        drawn = os.urandom(_DRAWN).hex()
+        drawn = _DRAWS.next().hex()
         if not named:
             request_id = drawn[32:]
         if not traced:
