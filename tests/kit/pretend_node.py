@@ -346,8 +346,8 @@ class PretendNode:
         acts = ActMemory(keys=keys, answers=evidence)
         homes = HomeDirectory(node=self.profile, trust=self.hub)
         judge = CodeJudge(node=self.profile, rules=rules, sealer=keys)
-        lives = LiveCodes(rules=rules, keys=keys)
         issuer = CodeIssuer(node=self.profile, rules=rules, codecs=codecs, sealer=keys, random_bytes=keys.random_bytes)
+        lives = LiveCodes(rules=rules, issuer=issuer, keys=keys)
         self.accounts = Accounts(
             database=database, provider=self.provider, verifier=verifier, fields=fields, keys=keys, acts=acts,
             rules=rules, bell=bell, clock=clock,

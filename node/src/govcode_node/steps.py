@@ -113,7 +113,7 @@ def make_steps(base: Foundations) -> Steps:
     fields_codec = WireFieldsCodec()
     verifier = WireHolderVerifier(verify=keys.verify_with_public)
     issuer = CodeIssuer(node=base.node, rules=base.rules, codecs=codecs, sealer=keys, random_bytes=keys.random_bytes)
-    lives = LiveCodes(rules=base.rules, keys=keys)
+    lives = LiveCodes(rules=base.rules, issuer=issuer, keys=keys)
     judge = CodeJudge(node=base.node, rules=base.rules, sealer=keys)
     remote = RemoteJudge(
         node=base.node,

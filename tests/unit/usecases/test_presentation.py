@@ -16,7 +16,7 @@ from govcode_node.domain.code_rules import TerminalRule, TerminalRuleError
 from govcode_node.domain.codes import Carrier, CodeMode, CodeProfile, CodeState, TerminalType
 from govcode_node.domain.errors import RateLimitedError, SerialConflictError
 from govcode_node.domain.identification import AssuranceTooLowError
-from govcode_node.domain.keys import KeyPurpose, KeyUnavailableError
+from govcode_node.domain.keys import KeyPurpose, KeyState, KeyUnavailableError
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.domain.scenes import SceneNotAllowedError, SceneUnknownError
 from kit.clocks import MovableClock
@@ -252,6 +252,37 @@ async def test_a_presentation_with_the_same_serial_gets_the_same_code(app: Mobil
 
     assert (replayed_first, replayed) == (False, True)
     assert again == first
+
+
+@pytest.mark.req("N-51")
+@pytest.mark.parametrize("profile", [CodeProfile.MAC, CodeProfile.SIGNED])
+async def test_the_answer_to_a_serial_stays_what_it_was_whatever_became_of_the_code(
+    app: MobileApp, profile: CodeProfile
+) -> None:
+    holder = await app.open_account()
+    call, command = holder.present_call(profile=profile)
+    first, _ = await app.node.steps.presentation.present(call, command)
+    await holder.change("revoke", first.issued.code)
+
+    assert await app.node.steps.presentation.present(call, command) == (first, True)
+    assert (await holder.code(first.issued.code)).state is CodeState.REVOKED
+
+
+@pytest.mark.req("8.2-05")
+@pytest.mark.parametrize("state", [KeyState.VERIFY_ONLY, KeyState.COMPROMISED])
+async def test_a_code_under_a_key_that_was_replaced_is_not_shown_again(
+    app: MobileApp, counter: Counter, state: KeyState
+) -> None:
+    holder = await app.open_account()
+    first = await holder.present()
+    app.node.lose_keys(KeyPurpose.CODE_MAC, state)
+    app.node.key_store.generate(KeyPurpose.CODE_MAC, owner="110000")
+    app.node.keyring.reload()
+
+    fresh = await holder.present()
+
+    assert fresh.code.code_id != first.code.code_id
+    assert (await counter.scan(fresh.code_text)).answer.outcome is Outcome.VALID
 
 
 @pytest.mark.req("N-51")

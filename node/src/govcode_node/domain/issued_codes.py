@@ -82,7 +82,7 @@ class LiveCode:
         shape: Digest of what was asked for (scene, one-time, profile, carrier): only a like request gets it again.
         refresh_at: Until when it is returned again.
         expires_at: When it ends.
-        sealed_text: Its text, sealed.
+        sealed_text: Its text, sealed; empty where the text can be made again from the code's row (the MAC profile).
     """
 
     account_id: AccountId

@@ -190,9 +190,27 @@ class CodeIssuer:
             app_id=app_id,
         )
         tx.codes.add(code)
-        host = self._rules.guide_host or None
-        text = self._codecs.issuing.assemble(sealed.sealed_bytes, sealed.seal, plan.carrier, host)
+        text = self._text(plan, sealed.sealed_bytes, sealed.seal)
         return IssuedCode(code=code, code_text=text, refresh_after=plan.refresh_after)
+
+    def text_again(self, plan: CodePlan, code: StoredCode) -> str:
+        """It makes the text of a dynamic code of the MAC profile again, to the letter, from its row and a like plan.
+
+        Raises:
+            UnknownKeyError, KeyStateError: The key that sealed it does not seal any more.
+        """
+        content = self._content(
+            plan,
+            code_id=code.code_id,
+            key_no=code.key_no,
+            algorithm=SealAlgorithm.SM3_HMAC_128,
+            now=code.issued_at,
+        )
+        sealed_bytes = self._codecs.issuing.encode(content)
+        return self._text(plan, sealed_bytes, self._sealer.mac_code(code.key_no, sealed_bytes, False))
+
+    def _text(self, plan: CodePlan, sealed_bytes: bytes, seal: bytes) -> str:
+        return self._codecs.issuing.assemble(sealed_bytes, seal, plan.carrier, self._rules.guide_host or None)
 
     def _new_id(self, now: datetime) -> CodeId:
         return new_code_id(int(now.timestamp() * 1000), self._random_bytes)

@@ -2,21 +2,23 @@
 
 from datetime import datetime
 
-from govcode_node.domain.codes import CodeState
+from govcode_node.domain.codes import CodeProfile, CodeState
 from govcode_node.domain.digests import sm3
 from govcode_node.domain.home_rules import IssueRules
 from govcode_node.domain.issued_codes import IssuedCode, LiveCode
+from govcode_node.domain.keys import KeyStateError, UnknownKeyError
 from govcode_node.ports.security import DataKeys
 from govcode_node.ports.stores import Transaction
-from govcode_node.usecases.issuing import CodePlan
+from govcode_node.usecases.issuing import CodeIssuer, CodePlan
 
 
 class LiveCodes:
     """It keeps at most one dynamic code alive for a subject, presenter and display, however the code was made."""
 
-    def __init__(self, *, rules: IssueRules, keys: DataKeys) -> None:
-        """It works by the node's grace time and keeps texts sealed."""
+    def __init__(self, *, rules: IssueRules, issuer: CodeIssuer, keys: DataKeys) -> None:
+        """It works by the node's grace time; a text that cannot be made again is kept sealed."""
         self._rules = rules
+        self._issuer = issuer
         self._keys = keys
 
     def newest(self, tx: Transaction, plan: CodePlan) -> LiveCode | None:
@@ -30,7 +32,13 @@ class LiveCodes:
         code = tx.codes.get(live.code_id)
         if code is None or code.state is not CodeState.ISSUED or tx.codes.consumed_by(live.code_id):
             return None
-        text = self._keys.open_record(live.sealed_text, bytes(live.code_id)).decode()
+        if live.sealed_text:
+            text = self._keys.open_record(live.sealed_text, bytes(live.code_id)).decode()
+        else:
+            try:
+                text = self._issuer.text_again(plan, code)
+            except (KeyStateError, UnknownKeyError):
+                return None  # its key has been replaced: the next code is sealed with the present one
         return IssuedCode(code=code, code_text=text, refresh_after=live.refresh_at - now)
 
     def replace(
@@ -42,6 +50,7 @@ class LiveCodes:
         """
         if issued.refresh_after is None or issued.code.expires_at is None:
             return
+        signed = issued.code.profile is CodeProfile.SIGNED
         if before is not None:
             tx.codes.supersede(before.code_id, at=now + self._rules.grace)
         tx.codes.put_live(
@@ -53,7 +62,10 @@ class LiveCodes:
                 shape=_shape_of(plan),
                 refresh_at=now + issued.refresh_after,
                 expires_at=issued.code.expires_at,
-                sealed_text=self._keys.seal_record(issued.code_text.encode(), bytes(issued.code.code_id)),
+                # A MAC comes out the same each time, a signature does not.
+                sealed_text=self._keys.seal_record(issued.code_text.encode(), bytes(issued.code.code_id))
+                if signed
+                else b"",
             )
         )
 

@@ -1,12 +1,13 @@
 """Presenting a code (亮码), domain 3.1 steps 2 to 4: the same unscanned code until its refresh time, then a new one."""
 
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from govcode_node.domain.accounts import Account, AccountId, RelationNotProvenError
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
-from govcode_node.domain.issued_codes import CodeWish, IssuedCode
+from govcode_node.domain.codes import CodeState
+from govcode_node.domain.issued_codes import CodeNotFoundError, CodeWish, IssuedCode
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.stores import Database, Transaction
@@ -41,6 +42,19 @@ class Presented:
 
     issued: IssuedCode
     reused: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Shown:
+    """What is remembered of a presentation: the rest stands in the code's own row, and need not be sealed twice.
+
+    Kept by these names, so that a later release may add to them.
+    """
+
+    code_id: bytes
+    code_text: str
+    refresh_after: timedelta | None = None
+    reused: bool = False
 
 
 class Presentation:
@@ -92,14 +106,19 @@ class Presentation:
     def _present(
         self, tx: Transaction, call: Call, command: PresentCommand, now: datetime, signed: SealedContent | None
     ) -> tuple[Presented, bool]:
-        return self._acts.once(
-            tx,
-            call,
-            biz_serial=command.biz_serial,
-            kind=Presented,
-            now=now,
-            make=lambda: self._present_anew(tx, call, command, now, signed),
+        shown = self._acts.recall(tx, call, biz_serial=command.biz_serial, kind=_Shown)
+        if shown is not None:
+            return _as_shown_first(tx, shown), True
+        presented = self._present_anew(tx, call, command, now, signed)
+        issued = presented.issued
+        shown = _Shown(
+            code_id=bytes(issued.code.code_id),
+            code_text=issued.code_text,
+            refresh_after=issued.refresh_after,
+            reused=presented.reused,
         )
+        self._acts.remember(tx, call, biz_serial=command.biz_serial, answer=shown, now=now)
+        return presented, False
 
     def _present_anew(
         self, tx: Transaction, call: Call, command: PresentCommand, now: datetime, signed: SealedContent | None
@@ -142,3 +161,13 @@ class Presentation:
             raise RelationNotProvenError(on_behalf_of)
         check_active(dependant)
         return dependant
+
+
+def _as_shown_first(tx: Transaction, shown: _Shown) -> Presented:
+    """It gives the answer as it was: the code stood as issued then, whatever became of it since."""
+    code = tx.codes.get(shown.code_id)
+    if code is None:  # rows of codes outlive the memory of serials
+        raise CodeNotFoundError(shown.code_id.hex())
+    code = replace(code, state=CodeState.ISSUED, state_at=None, reason="")
+    issued = IssuedCode(code=code, code_text=shown.code_text, refresh_after=shown.refresh_after)
+    return Presented(issued=issued, reused=shown.reused)
