@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from govcode_node.domain.audit import AuditAction, AuditChainBrokenError, AuditRecord, verify_chain
+from govcode_node.domain.digests import sm3
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.ports.stores import Database, Transaction
-from govcode_node.storage.database import sm3
 from storage import samples
 from storage.conftest import WRITER, MakeUrl, OpenDatabase
 from storage.samples import NOW

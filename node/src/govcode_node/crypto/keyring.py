@@ -17,7 +17,7 @@ from typing import Final, ParamSpec, TypeVar
 from govcode_node.crypto.envelope import open_envelope, recipient_of, seal_envelope
 from govcode_node.crypto.keyfiles import StoredKey
 from govcode_node.crypto.keyprovider import SoftwareKeyStore
-from govcode_node.crypto.randomness import RandomSource
+from govcode_node.crypto.randomness import RandomPool, RandomSource
 from govcode_node.crypto.sm2 import Sm2Backend, Sm2Error, select_backend
 from govcode_node.crypto.sm3 import MAC_128_SIZE, Sm3Mac
 from govcode_node.crypto.sm4 import MAX_USES, Sm4Sealer, UseBudget, key_id_of_blob
@@ -99,6 +99,7 @@ class Keyring:
         self._clock = clock
         self._backend = backend or select_backend()
         self._random = random or RandomSource()
+        self._pooled = random or RandomPool(self._random)
         self._seal_uses_limit = seal_uses_limit
         self._executor = ThreadPoolExecutor(max_workers=sm2_threads, thread_name_prefix="sm2")
         self._table = _Table({}, {}, {})
@@ -138,7 +139,7 @@ class Keyring:
         Raises:
             RandomSourceError: The source failed or is stuck; nothing may be made.
         """
-        return self._random(size)
+        return self._pooled(size)
 
     async def check(self) -> None:
         """Prove that evidence can be signed at this moment, by signing and verifying.
@@ -384,7 +385,7 @@ class Keyring:
             return _Working(info, scalar=key.secret)
         if info.algorithm is KeyAlgorithm.SM4:
             uses = self._budget(info.key_id, limit=self._seal_uses_limit, block=_SEAL_BLOCK)
-            return _Working(info, sealer=Sm4Sealer(info.key_id, key.secret, random=self._random, uses=uses))
+            return _Working(info, sealer=Sm4Sealer(info.key_id, key.secret, random=self._pooled, uses=uses))
         counted = info.purpose is KeyPurpose.CODE_MAC_STATIC
         budget = self._budget(info.key_id, limit=STATIC_CODES_PER_KEY, block=_STATIC_BLOCK) if counted else None
         return _Working(info, mac=Sm3Mac(key.secret), uses=budget)

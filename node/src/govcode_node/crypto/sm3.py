@@ -12,11 +12,12 @@ MAC_128_SIZE: Final = 16
 HMAC_KEY_SIZE: Final = 32
 
 _SM3: Final = hashes.SM3()
+_EMPTY: Final = hashes.Hash(_SM3)
 
 
 def sm3(data: bytes) -> bytes:
     """Return the 32-byte SM3 digest."""
-    digest = hashes.Hash(_SM3)
+    digest = _EMPTY.copy()
     digest.update(data)
     return digest.finalize()
 

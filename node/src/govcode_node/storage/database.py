@@ -1,7 +1,6 @@
 """The database: units through the committer, queries beside it, and what start-up and a watchdog need to know."""
 
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -9,6 +8,7 @@ from typing import Final, Self, TypeVar
 
 from sqlalchemy import Engine
 
+from govcode_node.domain.digests import sm3
 from govcode_node.ports.stores import Transaction
 from govcode_node.storage.committer import Committer
 from govcode_node.storage.engine import Durability, Link, NotDurableError, make_engine, open_writer
@@ -27,11 +27,6 @@ DEFAULT_QUEUE_LIMIT: Final = 10_000
 DEFAULT_BATCH_LIMIT: Final = 512
 
 _BEAT: Final[Statement] = put(heartbeats, "beat_no")
-
-
-def sm3(data: bytes) -> bytes:
-    """It hashes with the SM3 of the interpreter's OpenSSL."""
-    return hashlib.new("sm3", data).digest()
 
 
 class SqlDatabase:
