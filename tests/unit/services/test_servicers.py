@@ -23,7 +23,7 @@ from govcode.security.v1 import audit_service_pb2_grpc as auditv1
 from govcode_node.domain.callers import Call, Caller, OperatorRole
 from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.identities import CallerClass
-from govcode_node.domain.nodes import NodeStatus
+from govcode_node.domain.nodes import NodeCondition, NodeStatus, NodeView
 from govcode_node.rpc.call import set_current_call
 from govcode_node.rpc.methods import MethodTable
 from govcode_node.rpc.services.audit import AuditServicer
@@ -36,6 +36,9 @@ from govcode_node.rpc.services.hub import HubServicer
 from govcode_node.rpc.services.operations import OperationsServicer
 from govcode_node.usecases.event_feed import EventPage
 from govcode_node.usecases.making import AppliedTicket, ApplyCommand
+from govcode_node.usecases.pages import Page
+from kit.clocks import MovableClock
+from kit.hub_fakes import NodeKit
 
 NOTHING: Any = SimpleNamespace()
 
@@ -154,6 +157,46 @@ async def test_each_report_is_acknowledged_after_it_was_kept() -> None:
         answers.append((answer.acknowledged_seq, answer.bundle_version))
         assert len(board.kept) == len(answers)
     assert answers == [(1, 7), (2, 7), (5, 7)]
+
+
+@pytest.mark.parametrize("act", ["ListNodeStatuses", "WatchNodeStatuses"])
+async def test_a_fleet_is_written_in_pieces_between_which_others_get_their_turn(act: str) -> None:
+    node = NodeKit("420100", MovableClock()).registered()
+    views = [
+        NodeView(
+            node=node,
+            condition=NodeCondition.DOWN,
+            last_report_at=None,
+            status=None,
+            codes_issued=0,
+            scans=0,
+            cross_region_scans=0,
+        )
+    ] * 2_000
+
+    async def watch() -> AsyncIterator[Any]:
+        yield views
+
+    board: Any = SimpleNamespace(views=lambda **page: Page(items=views), watch=watch)
+    servicer = HubServicer(registry=NOTHING, board=board)
+    turns = 0
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    task = asyncio.create_task(others())
+    if act == "ListNodeStatuses":
+        answer = await servicer.ListNodeStatuses(hubv1.ListNodeStatusesRequest(), None)
+    else:
+        stream: Any = servicer.WatchNodeStatuses(hubv1.WatchNodeStatusesRequest(), None)
+        answer = await anext(stream)
+        await stream.aclose()
+    task.cancel()
+    assert len(answer.nodes) == 2_000
+    assert turns >= 20
 
 
 async def test_a_report_whose_number_does_not_grow_ends_the_stream() -> None:

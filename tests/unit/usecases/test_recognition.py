@@ -615,6 +615,7 @@ async def test_a_code_on_the_list_is_revoked_offline_too(offline: Offline) -> No
     two = offline.two
     code = await two.holder.present(profile=CodeProfile.SIGNED)
     await two.holder.change("revoke", code.code)
+    two.clock.advance(5)
     two.visited.trust.lists[HOME] = await fresh_list(two)
 
     answer = (await two.counter.scan(code)).answer
@@ -630,6 +631,7 @@ async def test_a_frozen_code_and_one_of_a_closed_account_are_on_the_list(two: Tw
     assert (await fresh_list(two)).code_ids == {frozen.code.code_id}
     shown = await two.holder.present(profile=CodeProfile.SIGNED)
     await two.holder.close()
+    two.clock.advance(5)
 
     assert (await fresh_list(two)).code_ids == {frozen.code.code_id, shown.code.code_id}
 

@@ -1,6 +1,7 @@
 """Evidence: checked over the bytes as they came, for one purpose, under a key that is trusted now, and parsed last."""
 
 import asyncio
+import threading
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +28,7 @@ from govcode_node.domain.recognition import EvidenceRefusedError, RecognizeAnswe
 from govcode_node.domain.regions import RegionCode
 from govcode_node.domain.routes import BundleConflictError, RevokedKey, RouteEntry, TrustBundle
 from govcode_node.domain.scans import ScanAct, ScanAnswer
+from govcode_node.ports.security import Statement
 from govcode_node.wire.attestation import WireAttestor, WireEvidenceReader
 from govcode_node.wire.evidence import (
     evidence_from_bytes,
@@ -174,6 +176,29 @@ async def read_answer(evidence: bytes, trust: Trust, signer: str | None = NODE) 
 
 
 TRUSTED = bundle_of(node_key(NODE_KEY))
+
+
+@pytest.mark.parametrize(
+    ("purpose", "statement", "aside"),
+    [
+        (EvidencePurpose.TRUST_BUNDLE, TRUSTED, True),
+        (EvidencePurpose.REVOCATION_LIST, RevocationList(node_id=NODE, list_time=NOW, code_ids=frozenset()), True),
+        (EvidencePurpose.RECOGNIZE_ANSWER, answer(), False),
+    ],
+)
+async def test_what_may_be_long_is_written_aside_from_the_event_loop(
+    monkeypatch: pytest.MonkeyPatch, purpose: EvidencePurpose, statement: Statement, aside: bool
+) -> None:
+    writers: list[int] = []
+    write = WireAttestor.payload_of
+
+    def noted(attestor: WireAttestor, statement: Statement) -> bytes:
+        writers.append(threading.get_ident())
+        return write(attestor, statement)
+
+    monkeypatch.setattr(WireAttestor, "payload_of", noted)
+    await WireAttestor(Signer()).attest(purpose, statement)
+    assert [writer != threading.get_ident() for writer in writers] == [aside]
 
 
 async def test_evidence_of_a_trusted_key_gives_the_statement_and_its_bytes() -> None:

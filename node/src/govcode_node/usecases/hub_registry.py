@@ -305,7 +305,10 @@ class HubRegistry:
         version, nodes = await self._database.run(lambda tx: (tx.hub.next_bundle_version(), tuple(tx.hub.nodes())))
         now = self._clock.now()
         issued_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
-        bundle = _bundle_of((self._own, *nodes), version=version, issued_at=issued_at, digests=self._list_digests())
+        # On a thread, as thousands of nodes take longer than the event loop may be held up.
+        bundle = await asyncio.to_thread(
+            _bundle_of, (self._own, *nodes), version=version, issued_at=issued_at, digests=self._list_digests()
+        )
         evidence = await self._attestor.attest(EvidencePurpose.TRUST_BUNDLE, bundle)
 
         def keep(tx: Transaction) -> None:

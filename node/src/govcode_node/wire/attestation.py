@@ -15,7 +15,7 @@ from govcode_client.sm2 import key_id_of
 from govcode_node.domain.evidence import Evidence, EvidencePurpose, InvalidEvidenceError
 from govcode_node.domain.keys import InvalidSignatureError
 from govcode_node.domain.nodes import NodeKeyPurpose, NodeRegistration, NodeState, NodeSuspendedError
-from govcode_node.domain.recognition import EvidenceRefusedError
+from govcode_node.domain.recognition import EvidenceRefusedError, RevocationList
 from govcode_node.domain.regions import HUB_REGION
 from govcode_node.domain.routes import TrustBundle
 from govcode_node.ports.federation import TrustHolder
@@ -27,6 +27,9 @@ from govcode_node.wire.trust import registration_from_proto
 
 _LARGE_PAYLOAD: Final = 64 * 1024
 """From this size on a payload is parsed on a thread: a bundle of thousands of nodes must not hold up the event loop."""
+
+_LONG_STATEMENTS: Final = (TrustBundle, RevocationList)
+"""What is written on a thread for the same reason."""
 
 VerifySignature = Callable[[bytes, bytes, bytes], Awaitable[None]]
 """It raises `InvalidSignatureError` unless a signature is right. Arguments: point, signature, data."""
@@ -62,7 +65,11 @@ class WireAttestor:
             KeyUnavailableError: The signing key does not work.
             OverloadedError: Too many statements wait.
         """
-        return await self.attest_payload(purpose, type(statement), self.payload_of(statement))
+        if isinstance(statement, _LONG_STATEMENTS):
+            payload = await asyncio.to_thread(self.payload_of, statement)
+        else:
+            payload = self.payload_of(statement)
+        return await self.attest_payload(purpose, type(statement), payload)
 
     async def attest_payload(self, purpose: EvidencePurpose, kind: type[Statement], payload: bytes) -> bytes:
         """It signs the bytes of a statement that was made before; raises as `attest` does."""
