@@ -1,5 +1,7 @@
 """Refusals about nodes and registrations: routing, what nodes ask each other, the hub, business management."""
 
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -136,13 +138,21 @@ async def asks_too_often(w: World) -> Attempt:
 
 
 async def _no_store(w: World, attempt: Attempt) -> None:
-    attempt.meanwhile = lambda: without_store(w.wuhan)
+    attempt.meanwhile = lambda: _some_time_without(w, without_store(w.wuhan))
 
 
 async def _no_keys(w: World, attempt: Attempt) -> None:
     """What was found about a code is kept before it is signed: asked again with the same serial, it is answered."""
-    attempt.meanwhile = lambda: without_keys(w.wuhan)
+    attempt.meanwhile = lambda: _some_time_without(w, without_keys(w.wuhan))
     attempt.keeps = frozenset({"scans", "events"})
+
+
+@asynccontextmanager
+async def _some_time_without(w: World, outage: AbstractAsyncContextManager[None]) -> AsyncIterator[None]:
+    """Out of order for so long that a list made before is not given out any more."""
+    async with outage:
+        w.pass_time(timedelta(seconds=10))
+        yield
 
 
 varied("STORE_UNAVAILABLE", each(FEDERATION, "RecognizeCode", "GetRevocationList"), _no_store)
