@@ -1,4 +1,4 @@
-"""A bare HTTP/2 connection over mutual TLS that sends pings as it likes, and hears what the server thinks of that."""
+"""A bare HTTP/2 connection over mutual TLS that sends what no well-bred client does, and hears what the server answers."""
 
 import asyncio
 import ssl
@@ -12,8 +12,10 @@ from govcode_node.crypto.authorities import IssuedCertificate
 from kit.pki import KitPki
 
 _PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-_SETTINGS, _PING, _GOAWAY = 4, 6, 7
+_DATA, _HEADERS, _SETTINGS, _PING, _GOAWAY = 0, 1, 4, 6, 7
 _ACK: Final = 1
+_END_STREAM: Final = 1
+_END_HEADERS: Final = 4
 
 
 @dataclass
@@ -54,6 +56,14 @@ class PingProbe:
             except TimeoutError:
                 continue
 
+    def call(self, method: str, headers: dict[str, bytes]) -> None:
+        """Begin a call of an empty message with headers that no client of gRPC would send."""
+        usual = {":method": b"POST", ":scheme": b"https", ":path": method.encode(), ":authority": b"node"}
+        usual |= {"te": b"trailers", "content-type": b"application/grpc"}
+        block = b"".join(_literal(name.encode(), value) for name, value in (usual | headers).items())
+        self.writer.write(_frame(_HEADERS, flags=_END_HEADERS, stream=1, payload=block))
+        self.writer.write(_frame(_DATA, flags=_END_STREAM, stream=1, payload=bytes(5)))
+
     async def close(self) -> None:
         self.writer.close()
         if self._listening is not None:
@@ -82,8 +92,13 @@ class PingProbe:
             self.goodbye = payload[8:] or b"goodbye"
 
 
-def _frame(kind: int, *, flags: int = 0, payload: bytes = b"") -> bytes:
-    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + b"\0\0\0\0" + payload
+def _frame(kind: int, *, flags: int = 0, stream: int = 0, payload: bytes = b"") -> bytes:
+    return len(payload).to_bytes(3, "big") + bytes((kind, flags)) + stream.to_bytes(4, "big") + payload
+
+
+def _literal(name: bytes, value: bytes) -> bytes:
+    """One header as HPACK writes it at its plainest: neither indexed nor compressed."""
+    return b"\0" + bytes((len(name),)) + name + bytes((len(value),)) + value
 
 
 def _context(certificate: IssuedCertificate, pki: KitPki) -> ssl.SSLContext:

@@ -14,6 +14,7 @@ from govcode_node.rpc.call import current_call
 from govcode_node.rpc.limits import CallRate, CallRates
 from govcode_node.rpc.policy import Policy
 from govcode_node.rpc.rules import DeadlineRules, MessageSizes
+from kit.http2_probe import PingProbe
 from kit.serving import GENEROUS, CallBook, attempt, begin, details_of, reason_of
 
 SCAN = "/govcode.code.v1.CodeApplicationService/ScanCode"
@@ -54,6 +55,39 @@ async def test_the_servicer_gets_the_callers_time_less_the_margin(start_server: 
     given, default = (call.deadline - served.clock.now() for call in work.calls)
     assert timedelta(seconds=4) < given <= timedelta(seconds=4.98)
     assert default == timedelta(seconds=10)
+
+
+async def test_no_caller_may_keep_the_servicer_busy_for_an_hour(start_server: Any) -> None:
+    work = Work()
+    work.let_go.set()
+    served = await start_server(serve=work)
+    await begin(served.channel(), SCAN, timeout=3600)
+    assert work.calls[0].deadline - served.clock.now() == timedelta(minutes=2)
+
+
+@pytest.mark.parametrize("method", [SCAN, WATCH])
+async def test_a_timeout_of_thousands_of_years_is_no_fault_of_the_node(start_server: Any, method: str) -> None:
+    work = Work()
+    work.let_go.set()
+    served = await start_server(serve=work)
+    probe = await PingProbe.open(f"localhost:{served.port}", served.pki.app("counter-app"), pki=served.pki)
+    probe.call(method, {"grpc-timeout": b"99999999H"})
+    async with asyncio.timeout(5):
+        await work.begun.wait()
+    await probe.close()
+    assert work.calls[0].deadline is None or work.calls[0].deadline > served.clock.now()
+
+
+async def test_a_wish_for_a_language_that_cannot_travel_on_is_left_out(start_server: Any) -> None:
+    work = Work()
+    work.let_go.set()
+    served = await start_server(serve=work)
+    probe = await PingProbe.open(f"localhost:{served.port}", served.pki.app("counter-app"), pki=served.pki)
+    probe.call(SCAN, {"accept-language": "zh-CN, 中文".encode(), "grpc-timeout": b"5S"})
+    async with asyncio.timeout(5):
+        await work.begun.wait()
+    await probe.close()
+    assert "accept-language" not in work.calls[0].metadata
 
 
 async def test_work_that_cannot_be_done_in_time_is_not_begun(start_server: Any) -> None:

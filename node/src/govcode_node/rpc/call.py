@@ -157,11 +157,16 @@ def read_metadata(pairs: Iterable[tuple[str, str | bytes]] | None) -> RequestMet
     return RequestMetadata(
         request_id=request_id,
         device_id=found.get(DEVICE_ID, ""),
-        accept_language=found.get(ACCEPT_LANGUAGE, "")[:_MAX_LANGUAGE],
+        accept_language=_language(found.get(ACCEPT_LANGUAGE, "")),
         protocol=found.get(PROTOCOL, "")[:_MAX_NAME],
         traceparent=traceparent,
         trace_id=traceparent[3:35],
     )
+
+
+def _language(text: str) -> str:
+    """It leaves out what could not travel on to another node, where it would make the call fail: it is but a wish."""
+    return text[:_MAX_LANGUAGE] if text.isascii() and text.isprintable() else ""
 
 
 def _is_name(text: str) -> bool:

@@ -52,6 +52,9 @@ STATUS_DETAILS: Final = "grpc-status-details-bin"
 RECHECK_SECONDS: Final = 5.0
 """How often the caller of a long stream is looked at again: one that is suspended today must not listen on tomorrow."""
 
+_ENDLESS_SECONDS: Final = 366 * 86_400.0
+"""A stream that may go on for longer counts as one without an end."""
+
 _HUB_SERVICE: Final = "/govcode.hub.v1.HubService/"
 
 _log = logging.getLogger(__name__)
@@ -135,6 +138,7 @@ class Pipeline:
         self._default_left = deadlines.default.total_seconds()
         self._margin = deadlines.margin.total_seconds()
         self._least = deadlines.least.total_seconds()
+        self._most = deadlines.most.total_seconds()
         self.sizes = sizes or MessageSizes()
         self._deadlines = Deadlines()
         self._streams: set[asyncio.Task[Any]] = set()
@@ -321,7 +325,10 @@ class Pipeline:
         left = remaining - self._margin
         if left < self._least and not streams:
             raise DeadlineTooShortError(left_ms=max(0, int(remaining * 1000)))
-        return left
+        if streams:
+            # A timeout of HTTP/2 may be ten thousand years, which no date can hold.
+            return left if left < _ENDLESS_SECONDS else None
+        return min(left, self._most)
 
     async def _recheck(self, arrival: _Arrival, context: RpcContext) -> None:
         arrival.caller = await self._identification.caller_of(context)

@@ -13,11 +13,13 @@ class DeadlineRules:
         default: For a unary call that names none.
         margin: Taken off, so that the answer arrives before the caller has given up.
         least: Unary work with less than this left is not begun.
+        most: Unary work is given no more, whatever the caller grants; the longest poll is half a minute.
     """
 
     default: timedelta = timedelta(seconds=10)
     margin: timedelta = timedelta(milliseconds=20)
     least: timedelta = timedelta(milliseconds=100)
+    most: timedelta = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
