@@ -32,7 +32,8 @@ def text(value: str, field: str, *, longest: int, shortest: int = 1) -> str:
         raise InvalidFieldError(field, "is required")
     if len(value) > longest:
         raise InvalidFieldError(field, f"is longer than {longest} characters")
-    if any(ord(character) < 0x20 or 0x7F <= ord(character) < 0xA0 for character in value):
+    # What is printable throughout needs no second look; of the rest, not everything is a control character.
+    if not value.isprintable() and any(ord(mark) < 0x20 or 0x7F <= ord(mark) < 0xA0 for mark in value):
         raise InvalidFieldError(field, "holds a control character")
     return value
 
