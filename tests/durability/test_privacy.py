@@ -86,7 +86,7 @@ def spans(monkeypatch: pytest.MonkeyPatch) -> InMemorySpanExporter:
     def setup(settings: TelemetrySettings) -> Telemetry:
         return Telemetry(replace(settings, trace_ratio=1.0), span_processors=[SimpleSpanProcessor(exporter)])
 
-    monkeypatch.setattr("govcode_node.app.setup_telemetry", setup)
+    monkeypatch.setattr("govcode_node.ground.setup_telemetry", setup)
     return exporter
 
 
