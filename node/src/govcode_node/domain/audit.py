@@ -5,12 +5,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from struct import Struct
 from typing import Final
 
 from govcode_node.domain.errors import FactsError
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND: Final = timedelta(milliseconds=1)
+_LENGTH: Final = Struct(">I")
 
 
 class AuditAction(StrEnum):
@@ -111,7 +113,7 @@ def chain_input(entry: AuditEntry, *, writer_id: str, seq: int, previous_hash: b
     for key in sorted(entry.details):
         parts.append(key.encode())
         parts.append(entry.details[key].encode())
-    return b"".join(len(part).to_bytes(4, "big") + part for part in parts)
+    return b"".join([_LENGTH.pack(len(part)) + part for part in parts])
 
 
 @dataclass(eq=False)

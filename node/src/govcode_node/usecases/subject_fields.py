@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
+from typing import Final
 
 from govcode_node.domain.accounts import Account, AccountId
 from govcode_node.domain.codes import CodeMode, SubjectKind
@@ -9,6 +10,9 @@ from govcode_node.domain.disclosure import DisclosedField, FieldName, FieldRule,
 from govcode_node.domain.issued_codes import StoredCode
 from govcode_node.ports.security import DataKeys
 from govcode_node.ports.stores import Transaction
+
+_NAMES: Final = {name.value: name for name in FieldName}
+_decode: Final = json.JSONDecoder().decode
 
 
 class SubjectFields:
@@ -42,6 +46,5 @@ class SubjectFields:
         return disclose(self._open(account.account_id, sealed), rules)
 
     def _open(self, account_id: AccountId, sealed: bytes) -> Mapping[FieldName, str]:
-        plain = json.loads(self._keys.open_field(sealed, account_id.encode()))
-        known = {name.value: name for name in FieldName}
-        return {known[name]: value for name, value in plain.items() if name in known}
+        plain = _decode(self._keys.open_field(sealed, account_id.encode()).decode())
+        return {_NAMES[name]: value for name, value in plain.items() if name in _NAMES}

@@ -9,7 +9,7 @@ from sqlalchemy import select, tuple_
 
 from govcode_node.domain.audit import AuditAction, AuditEntry, AuditRecord, chain_input
 from govcode_node.storage.batches import Batch
-from govcode_node.storage.columns import AUDIT_ACTIONS, from_ms, pack_opaque, to_ms, unpack_opaque
+from govcode_node.storage.columns import AUDIT_ACTIONS, from_ms, pack_opaque, to_json, to_ms, unpack_opaque
 from govcode_node.storage.names import Names
 from govcode_node.storage.statements import Parameters, Statement, constant, row_insert, value
 from govcode_node.storage.tables import audit, audit_writers
@@ -102,9 +102,7 @@ class Chain:
 
 
 def _details(entry: AuditEntry) -> str:
-    if not entry.details:
-        return ""
-    return json.dumps(dict(entry.details), ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return to_json(dict(entry.details)) if entry.details else ""
 
 
 class SqlAuditStore:

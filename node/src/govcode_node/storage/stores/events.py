@@ -17,6 +17,7 @@ from govcode_node.storage.columns import (
     pack_account,
     pack_opaque,
     pack_own_id,
+    to_json,
     to_ms,
     unpack_account,
     unpack_opaque,
@@ -109,7 +110,7 @@ class SqlEventStore:
 
 
 def _text(facts: Sequence[str | int]) -> str:
-    return json.dumps(facts, ensure_ascii=False, separators=(",", ":")) if facts else ""
+    return to_json(facts) if facts else ""
 
 
 def _from_kind(kind: EventKind) -> tuple[int, bytes | None, bytes | None, Sequence[str | int]]:
