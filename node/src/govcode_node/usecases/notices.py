@@ -1,16 +1,16 @@
 """The notice of use (domain 3.1 step 8): the holder's back end learns of each scan that was VALID."""
 
-from collections.abc import Callable
-
 from govcode_node.domain.events import CodeScanned, Event
-from govcode_node.domain.ids import new_time_ordered_id
 from govcode_node.domain.issued_codes import StoredCode
 from govcode_node.domain.scans import ScanRow
 from govcode_node.ports.stores import Transaction
 
 
-def notify_scan(tx: Transaction, row: ScanRow, *, code: StoredCode, random_bytes: Callable[[int], bytes]) -> str:
-    """It adds the event for the application that asked for the code, and returns that application's id."""
+def notify_scan(tx: Transaction, row: ScanRow, *, code: StoredCode) -> str:
+    """It adds the event for the application that asked for the code, and returns that application's id.
+
+    A scan is told of once, so the event has the digits of the scan's id: as unique, and in the order of time as well.
+    """
     tx.events.add(
         Event(
             app_id=code.app_id,
@@ -25,7 +25,7 @@ def notify_scan(tx: Transaction, row: ScanRow, *, code: StoredCode, random_bytes
                 scene_class=row.scene_class,
                 visited_node=row.visited_node,
             ),
-            event_id=new_time_ordered_id("ev", now=row.decided_at, random_bytes=random_bytes),
+            event_id="ev" + row.scan_id.removeprefix("sc"),
         )
     )
     return code.app_id

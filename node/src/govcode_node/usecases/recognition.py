@@ -252,7 +252,7 @@ class Recognition:
         )
         if not finding.is_valid or finding.code is None or request.act is not ScanAct.SCAN:
             return row, None
-        return row, notify_scan(tx, row, code=finding.code, random_bytes=self._keys.random_bytes)
+        return row, notify_scan(tx, row, code=finding.code)
 
     def _statement(self, tx: Transaction, question: _Question, finding: Finding) -> ScanAnswer:
         """It gives what is kept of the finding: an answer as for an own scan, from which answers to peers are made."""

@@ -374,7 +374,7 @@ class Scanning:
         )
         if finding is None or not finding.is_valid or finding.code is None or row.act is not ScanAct.SCAN:
             return None
-        return notify_scan(tx, row, code=finding.code, random_bytes=self._keys.random_bytes)
+        return notify_scan(tx, row, code=finding.code)
 
     async def _result_of(self, kept: _Kept) -> ScanResult:
         """It gives the answer with its proof; only the answer to an earlier call has to be opened and read."""
