@@ -231,6 +231,28 @@ def test_lengths_count_characters_and_control_characters_are_refused() -> None:
             checks.text(bad, "place", longest=64)
 
 
+@pytest.mark.parametrize(
+    "mark", ["\u202e", "\u2066", "\u200b", "\u200f", "\u2028", "\ufeff", "\u061c", "\U000e0041", "\u2060"]
+)
+def test_a_name_has_no_marks_that_make_it_look_like_another(mark: str) -> None:
+    with pytest.raises(InvalidFieldError):
+        checks.text(f"武汉{mark}市", "name", longest=64)
+
+
+@pytest.mark.parametrize("blank", [" ", "\u3000", " \u00a0 "])
+def test_blanks_alone_are_no_name(blank: str) -> None:
+    with pytest.raises(InvalidFieldError):
+        checks.text(blank, "name", longest=64)
+    assert checks.text(blank, "place", longest=64, shortest=0) == blank
+
+
+@pytest.mark.parametrize(
+    "name", ["新疆维吾尔自治区", "شىنجاڭ", "ᠥᠪᠥᠷ\u180b ᠮᠣᠩᠭᠣᠯ", "𠮷野县", "Wuhan No. 1", "拉萨 ལྷ་ས།"]
+)
+def test_names_of_all_scripts_are_names(name: str) -> None:
+    assert checks.text(name, "name", longest=64) == name
+
+
 def test_pages_have_a_default_and_a_limit() -> None:
     assert checks.page_size(0, default=50, most=200) == 50
     assert checks.page_size(200, default=50, most=200) == 200
