@@ -1,4 +1,4 @@
-"""A bare HTTP/2 connection over mutual TLS that sends what no well-bred client does, and hears what the server answers."""
+"""A bare HTTP/2 connection over mutual TLS that sends what no well-bred client does, and hears what comes back."""
 
 import asyncio
 import ssl

@@ -132,6 +132,13 @@ RATES = CallRates(
 )
 
 
+def test_an_application_spends_for_no_scanner_whatever_it_is_called() -> None:
+    limits = CallerLimits(RATES, monotonic=MovableClock().monotonic)
+    for _ in range(2):
+        limits.check(call(CallerClass.APP, "scanner", device_id="gate-1"))
+    limits.check(call(CallerClass.SCANNER, "gate-1"))
+
+
 @pytest.mark.req("7.1-04")
 @pytest.mark.parametrize(
     ("caller_class", "count", "limit"),

@@ -9,7 +9,15 @@ import pytest
 from govcode_node.domain.accounts import AccountState
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import AppDisabledError, AppUnknownError, DeviceDisabledError, DeviceUnknownError
-from govcode_node.domain.codes import Carrier, CodeProfile, ParsedCode, SealAlgorithm, SubjectKind, TerminalType
+from govcode_node.domain.codes import (
+    Carrier,
+    CodeProfile,
+    CodeState,
+    ParsedCode,
+    SealAlgorithm,
+    SubjectKind,
+    TerminalType,
+)
 from govcode_node.domain.disclosure import FieldName
 from govcode_node.domain.home_rules import IssueRules
 from govcode_node.domain.issued_codes import IssuedCode
@@ -18,6 +26,7 @@ from govcode_node.domain.outcomes import Decision, Outcome, describe
 from govcode_node.domain.parties import ApplicationKind, RegistrationState
 from govcode_node.domain.scenes import SceneNotAllowedError, SceneUnknownError
 from govcode_node.domain.zwm1 import Zwm1Codec
+from govcode_node.ports.stores import Transaction
 from kit.clocks import MovableClock
 from kit.federation_in_memory import FederationInMemory, NodeInMemory, parse
 from kit.people_in_memory import ENTITY, PERSON, Counter, Holder, MobileApp, OperatorDesk, furnish, masked
@@ -316,6 +325,19 @@ async def test_the_end_of_a_code_is_exact(stage: Stage, seconds: float, outcome:
     stage.clock.advance(code.code.expires_at - stage.clock.now() + timedelta(seconds=seconds))
 
     assert (await stage.counter.scan(code)).answer.outcome is outcome
+
+
+@pytest.mark.parametrize("state", [state for state in CodeState if state is not CodeState.ISSUED])
+async def test_a_code_in_any_other_state_than_issued_is_refused_even_if_no_step_leads_there(
+    stage: Stage, state: CodeState
+) -> None:
+    code, now = await stage.present(), stage.clock.now()
+
+    def move(tx: Transaction) -> None:
+        assert tx.codes.change_state(code.code.code_id, present=CodeState.ISSUED, target=state, at=now, reason="later")
+
+    await stage.node.database.run(move)
+    assert (await stage.counter.scan(code)).answer.outcome.value == state.value
 
 
 async def test_a_test_node_takes_test_codes_and_no_others(federation: FederationInMemory) -> None:

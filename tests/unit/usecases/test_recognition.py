@@ -437,6 +437,13 @@ async def test_the_audit_of_the_visited_node_goes_by_its_own_clock(two: TwoNodes
     assert answer.outcome is Outcome.VALID
 
 
+async def test_a_decision_of_tomorrow_is_not_believed(two: TwoNodes) -> None:
+    await answer_again(two, decided_at=two.clock.now() + timedelta(days=1))
+
+    assert (await two.answer_of()).outcome is Outcome.HOME_NODE_UNREACHABLE
+    assert len(await OperatorDesk(two.visited).audit(AuditAction.PEER_ANSWER_REFUSED)) == 1
+
+
 @pytest.mark.req("6.1-07", "N-51")
 async def test_a_scan_in_another_region_repeated_has_the_same_answer_and_asks_nobody(two: TwoNodes) -> None:
     code = await two.holder.present(one_time=True)

@@ -87,6 +87,8 @@ class RecognizeAnswer:
             raise PeerAnswerRefusedError(node_id=request.home_node, why="it is about another code")
         if now - signed_at > ANSWER_WINDOW or signed_at - now > CLOCK_TOLERANCE or now > self.valid_until:
             raise PeerAnswerRefusedError(node_id=request.home_node, why="it is not fresh")
+        if self.decided_at - now > CLOCK_TOLERANCE:
+            raise PeerAnswerRefusedError(node_id=request.home_node, why="it was decided in the future")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

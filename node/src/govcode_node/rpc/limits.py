@@ -77,7 +77,7 @@ class CallerLimits:
         self._limiters[limit].check((caller.caller_class, caller.name), limit=limit)
         # Devices are named by the application, so they are counted under its name: it cannot use up another's.
         if call.device_id and limit == "app":
-            self._devices.check((caller.name, call.device_id), limit="device")
+            self._devices.check((caller.caller_class, caller.name, call.device_id), limit="device")
 
 
 class StreamSlots:

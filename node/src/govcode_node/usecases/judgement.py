@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from govcode_node.domain.accounts import Account, AccountState
-from govcode_node.domain.code_rules import time_outcome
+from govcode_node.domain.code_rules import outcome_of_state, time_outcome
 from govcode_node.domain.codes import CodeMode, CodeProfile, CodeState, ParsedCode, SealAlgorithm, SubjectKind
 from govcode_node.domain.home_rules import IssueRules, NodeProfile
 from govcode_node.domain.issued_codes import StoredCode
@@ -117,11 +117,9 @@ def _state_outcome(code: StoredCode, account: Account, now: datetime) -> Outcome
         return Outcome.REVOKED
     if account.state is AccountState.SUSPENDED:
         return Outcome.SUBJECT_SUSPENDED
-    if code.state is CodeState.FROZEN:
-        return Outcome.FROZEN
-    if code.state is CodeState.SUPERSEDED and code.state_at is not None and now >= code.state_at:
-        return Outcome.SUPERSEDED
-    return None
+    in_grace = code.state is CodeState.SUPERSEDED and code.state_at is not None and now < code.state_at
+    # Whatever else the store says, states included to which no step leads, the code is no longer good.
+    return None if in_grace else outcome_of_state(code.state)
 
 
 def _scene_outcome(tx: Transaction, code: StoredCode, check: SceneCheck, now: datetime) -> Outcome | None:
