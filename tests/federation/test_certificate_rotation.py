@@ -95,5 +95,5 @@ async def test_a_running_node_shows_its_new_certificate_to_the_hub(tmp_path: Pat
         assert "CERTIFICATE_UNTRUSTED" not in await refused_at(hub)
         await node.app.ground.certificates.step()
         async with asyncio.timeout(30):
-            while "CERTIFICATE_UNTRUSTED" not in await refused_at(hub):  # noqa: ASYNC110 - another node's store changes
+            while "CERTIFICATE_UNTRUSTED" not in await refused_at(hub):
                 await asyncio.sleep(0.1)

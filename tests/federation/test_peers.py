@@ -117,7 +117,7 @@ async def caller() -> AsyncIterator[Caller]:
 async def until(condition: Callable[[], bool]) -> None:
     """Wait for what the other side of a socket does."""
     async with asyncio.timeout(10):
-        while not condition():  # noqa: ASYNC110 - the server has no event for each condition
+        while not condition():
             await asyncio.sleep(0.005)
 
 
