@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, is_dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -42,6 +42,11 @@ def serial(prefix: str = "S") -> str:
     return f"{prefix}-{next(_serials)}"
 
 
+def _content(part: object) -> object:
+    """All of a part, also what its repr keeps to itself."""
+    return asdict(part) if is_dataclass(part) and not isinstance(part, type) else part
+
+
 def call_of(caller: Caller, method: str, *parts: object, device_id: str = "", trace_id: str = TRACE) -> Call:
     """A call whose request is what the parts say."""
     return Call(
@@ -50,7 +55,7 @@ def call_of(caller: Caller, method: str, *parts: object, device_id: str = "", tr
         request_id=f"request-{next(_serials)}",
         device_id=device_id,
         trace_id=trace_id,
-        request_digest=sm3(repr(parts).encode()),
+        request_digest=sm3(repr([_content(part) for part in parts]).encode()),
     )
 
 

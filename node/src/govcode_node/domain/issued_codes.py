@@ -1,6 +1,6 @@
 """Codes as the node keeps them, and the two-step ticket (码调用申请) by which one is asked for (6.1-03)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -66,7 +66,7 @@ class IssuedCode:
     """
 
     code: StoredCode
-    code_text: str
+    code_text: str = field(repr=False)
     refresh_after: timedelta | None
 
 

@@ -28,7 +28,7 @@ class RecognizeRequest:
     visited_node: str
     home_node: str
     act: ScanAct
-    code_text: str
+    code_text: str = field(repr=False)
     app_id: str
     biz_serial: str
     relying_party_name: str

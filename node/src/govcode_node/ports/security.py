@@ -1,6 +1,6 @@
 """Keys and evidence, as ports. Keys never leave their provider: a caller names a purpose and hands over bytes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
@@ -286,7 +286,7 @@ class HolderStatement:
     device_public_key: bytes = b""
     terms_version: str = ""
     session_id: str = ""
-    ticket: str = ""
+    ticket: str = field(default="", repr=False)
     nonce: bytes = b""
     device_key_id: str = ""
 

@@ -5,7 +5,7 @@ signature of the holder's device over the exact act.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from govcode_node.domain.accounts import (
@@ -74,7 +74,7 @@ class OpenedSession:
         ended_sessions: How many other sessions ended by the act.
     """
 
-    token: str
+    token: str = field(repr=False)
     session: Session
     account: Account
     ended_sessions: int = 0

@@ -1,7 +1,7 @@
 """Freezing, unfreezing, replacing and revoking a code, and looking at it (变更, 注销; 7.2-07, 7.2-10)."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TypeVar
 
@@ -47,7 +47,7 @@ class CodeCommand:
 
     biz_serial: str
     code_id: bytes
-    session_token: str
+    session_token: str = field(repr=False)
     reason: str
 
 

@@ -1,6 +1,6 @@
 """The two-step making of a code (码调用申请, 制码), domain 3.1 steps 2 and 3: a ticket first, then the code."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from govcode_node.domain.accounts import (
@@ -50,7 +50,7 @@ class ApplyCommand:
     """
 
     biz_serial: str
-    session_token: str
+    session_token: str = field(repr=False)
     account_id: AccountId | None
     wish: CodeWish
 
@@ -59,7 +59,7 @@ class ApplyCommand:
 class AppliedTicket:
     """The ticket as handed out."""
 
-    ticket: str
+    ticket: str = field(repr=False)
     nonce: bytes
     expires_at: datetime
 
@@ -78,7 +78,7 @@ class MakeCommand:
     """
 
     biz_serial: str
-    ticket: str
+    ticket: str = field(repr=False)
     proof: HolderProof | None
     carrier: Carrier | None
     profile: CodeProfile | None

@@ -1,6 +1,6 @@
 """Presenting a code (亮码), domain 3.1 steps 2 to 4: the same unscanned code until its refresh time, then a new one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from govcode_node.domain.accounts import Account, AccountId, RelationNotProvenError
@@ -31,7 +31,7 @@ class PresentCommand:
     """
 
     biz_serial: str
-    session_token: str
+    session_token: str = field(repr=False)
     wish: CodeWish
     on_behalf_of: AccountId | None = None
 
@@ -52,7 +52,7 @@ class _Shown:
     """
 
     code_id: bytes
-    code_text: str
+    code_text: str = field(repr=False)
     refresh_after: timedelta | None = None
     reused: bool = False
 

@@ -5,7 +5,7 @@ scan, the notice to the holder and the audit entry; the answer is signed after t
 serial: asked again, the same answer comes from it.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -54,7 +54,7 @@ class ScanCommand:
 
     act: ScanAct
     biz_serial: str
-    code_text: str
+    code_text: str = field(repr=False)
     scene_no: int
     place: str = ""
 
