@@ -102,13 +102,7 @@ REFUSED: dict[str, tuple[appv1.ScanCodeRequest | bytes, grpc.StatusCode, str, st
     "a long place": (scan_of(place="p" * 65), INVALID, "INVALID_FIELD", "field", "place"),
     "a NUL in a place": (scan_of(place="a\x00b"), INVALID, "INVALID_FIELD", "field", "place"),
     "a scene out of range": (scan_of(scene_no=2**32 - 1), INVALID, "INVALID_FIELD", "field", "scene_no"),
-    "a scene of others": (
-        scan_of(scene_no=999),
-        grpc.StatusCode.PERMISSION_DENIED,
-        "SCENE_NOT_ALLOWED",
-        "scene_no",
-        "999",
-    ),
+    "a scene that nobody has": (scan_of(scene_no=999), grpc.StatusCode.NOT_FOUND, "SCENE_UNKNOWN", "scene_no", "999"),
     "no message at all": (b"\xff" * 100, INVALID, "INVALID_FIELD", "field", "request"),
     "a length that lies": (b"\x0a\xff\xff\xff\xff\x0f", INVALID, "INVALID_FIELD", "field", "request"),
     "a text that is not UTF-8": (b"\x12\x02\xc3\x28", INVALID, "INVALID_FIELD", "field", "request"),
@@ -184,7 +178,7 @@ async def test_a_good_caller_is_not_disturbed_by_a_hostile_one(node: RunningNode
     await asyncio.gather(*attackers)
 
     assert {answer.verdict.outcome for answer in answers} == {verdict_pb2.OUTCOME_VALID}
-    assert set(refused) == {INVALID, LIMITED, grpc.StatusCode.PERMISSION_DENIED}
+    assert set(refused) == {INVALID, LIMITED, grpc.StatusCode.NOT_FOUND}
     by_record = Counter(record.relying_party_name for record in await holder.records(page_size=100))
     assert by_record == {"政务服务大厅（测试）": 100}, "the good caller's scans, and none of the other's"
 

@@ -115,7 +115,9 @@ async def test_a_prefix_that_another_node_has_is_refused(tmp_path: Path) -> None
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.req("7.3-01")
 async def test_only_the_hubs_security_operators_let_nodes_in_or_out(federation: Federation) -> None:
-    approve = hubv1.ApproveNodeRequest(node_id=WUHAN, signing_key_id=signing_key(federation.wuhan))
+    approve = hubv1.ApproveNodeRequest(
+        node_id=WUHAN, signing_key_id=signing_key(federation.wuhan), prefixes=federation.wuhan.app.node.prefixes
+    )
     suspend = hubv1.SuspendNodeRequest(node_id=WUHAN, reason="test")
     hub, pki = federation.hub, federation.hub.pki
     strangers = [

@@ -83,7 +83,9 @@ class Joined:
 
     async def join(self) -> None:
         await self.registrar.step()
-        await self.hub.registry.approve(operator_call(), node_id="420100", key_id=self.kit.sign_key_id)
+        await self.hub.registry.approve(
+            operator_call(), node_id="420100", key_id=self.kit.sign_key_id, prefixes=("4201",)
+        )
         await self.hub.follow()
 
     async def close(self) -> None:

@@ -54,7 +54,7 @@ class FalseNode:
         await hub_of(federation.hub.as_node(self.node_id)).RegisterNode(
             hubv1.RegisterNodeRequest(registration=registration)
         )
-        approve = hubv1.ApproveNodeRequest(node_id=self.node_id, signing_key_id=kit.sign_key_id)
+        approve = hubv1.ApproveNodeRequest(node_id=self.node_id, signing_key_id=kit.sign_key_id, prefixes=kit.prefixes)
         await federation.everywhere((await federation.security.ApproveNode(approve)).bundle_version)
 
     def code(self, *, signed: bool = False) -> str:

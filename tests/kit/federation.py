@@ -159,7 +159,10 @@ class Federation:
 
     async def approve(self, node_id: str, *, key_id: str | None = None) -> int:
         """Approve a node once it has registered; the version of the bundle that has it."""
-        request = hubv1.ApproveNodeRequest(node_id=node_id, signing_key_id=key_id or signing_key(self.nodes[node_id]))
+        node = self.nodes[node_id]
+        request = hubv1.ApproveNodeRequest(
+            node_id=node_id, signing_key_id=key_id or signing_key(node), prefixes=node.app.node.prefixes
+        )
         await self.registered(node_id)
         return int((await self.security.ApproveNode(request)).bundle_version)
 

@@ -171,7 +171,7 @@ class World:
     async def joined(self, kit: NodeKit) -> NodeKit:
         """Register and approve a node, and wait until everybody knows it."""
         await self.joining(kit)
-        approve = hubv1.ApproveNodeRequest(node_id=kit.node_id, signing_key_id=kit.sign_key_id)
+        approve = hubv1.ApproveNodeRequest(node_id=kit.node_id, signing_key_id=kit.sign_key_id, prefixes=kit.prefixes)
         await self.federation.everywhere((await self.federation.security.ApproveNode(approve)).bundle_version)
         return kit
 
@@ -472,7 +472,7 @@ async def register_node(w: World) -> Attempt:
 @good(HUB_SERVICE + "ApproveNode")
 async def approve_node(w: World) -> Attempt:
     kit = await w.joining(w.new_node())
-    request = hubv1.ApproveNodeRequest(node_id=kit.node_id, signing_key_id=kit.sign_key_id)
+    request = hubv1.ApproveNodeRequest(node_id=kit.node_id, signing_key_id=kit.sign_key_id, prefixes=kit.prefixes)
     return at_hub(w, w.hub.as_operator("security-1"), request)
 
 

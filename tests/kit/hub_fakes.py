@@ -246,7 +246,9 @@ class HubKit:
     async def join(self, node: NodeKit) -> RegisteredNode:
         """Register a node and approve it."""
         await self.registry.register(node.call, await node.signed_registration())
-        approved, _ = await self.registry.approve(operator_call(), node_id=node.node_id, key_id=node.sign_key_id)
+        approved, _ = await self.registry.approve(
+            operator_call(), node_id=node.node_id, key_id=node.sign_key_id, prefixes=node.prefixes
+        )
         await self.follow()
         return approved
 

@@ -210,6 +210,7 @@ async def prefix_taken_behind_the_registry(w: World) -> Attempt:
         tx.hub.put_node(replace(waiting, prefixes=("4201",)))
 
     await w.hub.app.database.run(write)
+    attempt.request.prefixes[:] = ["4201"]
     return attempt
 
 

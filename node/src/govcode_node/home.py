@@ -50,7 +50,7 @@ def profile_of(config: Config, *, keys: tuple[KeyInfo, ...], address: str) -> No
         region_code=node.region_code,
         name_zh=node.name.zh,
         name_en=node.name.en,
-        prefixes=_prefixes_of(node.region_code),
+        prefixes=prefixes_of(node.region_code),
         endpoints=advertised or (address,),
         software_version=__version__,
         keys=_public_keys(keys),
@@ -59,7 +59,7 @@ def profile_of(config: Config, *, keys: tuple[KeyInfo, ...], address: str) -> No
     )
 
 
-def _prefixes_of(region: RegionCode) -> tuple[str, ...]:
+def prefixes_of(region: RegionCode) -> tuple[str, ...]:
     """A region's own codes: all below a province, all below a city, or one county; the hub is home to none."""
     if region == HUB_REGION:
         return ()

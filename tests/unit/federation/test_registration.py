@@ -57,7 +57,9 @@ async def test_node_knocks_until_it_is_approved_and_stands_in_the_bundle(joining
     for _ in range(2):
         await joining.registrar.step()
         assert joining.registrar.state is NodeState.JOINING
-    await joining.hub.registry.approve(operator_call(), node_id="420100", key_id=joining.node.sign_key_id)
+    await joining.hub.registry.approve(
+        operator_call(), node_id="420100", key_id=joining.node.sign_key_id, prefixes=("4201",)
+    )
     await joining.registrar.step()
     assert joining.registrar.state is NodeState.ACTIVE
     assert joining.approvals == 1

@@ -58,7 +58,9 @@ async def test_registered_node_waits_and_stands_in_no_bundle_until_approved(hub:
     assert before.node("420100") is None
     assert before.home_of(RegionCode("420106")) is None
 
-    approved, version = await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    approved, version = await hub.registry.approve(
+        operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4201",)
+    )
     after = await hub.bundle()
     assert approved.trust.state is NodeState.ACTIVE
     assert approved.state_operator == "security"
@@ -70,18 +72,18 @@ async def test_registered_node_waits_and_stands_in_no_bundle_until_approved(hub:
 async def test_approval_names_the_registered_key_or_fails(hub: HubKit, wuhan: NodeKit, beijing: NodeKit) -> None:
     await register(hub, wuhan)
     with pytest.raises(NodeStateConflictError):
-        await hub.registry.approve(operator_call(), node_id="420100", key_id=beijing.sign_key_id)
+        await hub.registry.approve(operator_call(), node_id="420100", key_id=beijing.sign_key_id, prefixes=("4201",))
     encrypt = public_key("420100 encrypt", NodeKeyPurpose.ENCRYPT).key_id
     with pytest.raises(NodeStateConflictError):
-        await hub.registry.approve(operator_call(), node_id="420100", key_id=encrypt)
+        await hub.registry.approve(operator_call(), node_id="420100", key_id=encrypt, prefixes=("4201",))
     with pytest.raises(NodeUnknownError):
-        await hub.registry.approve(operator_call(), node_id="430000", key_id=wuhan.sign_key_id)
+        await hub.registry.approve(operator_call(), node_id="430000", key_id=wuhan.sign_key_id, prefixes=("4201",))
 
 
 async def test_node_is_approved_once(hub: HubKit, wuhan: NodeKit) -> None:
     await hub.join(wuhan)
     with pytest.raises(NodeStateConflictError):
-        await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+        await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4201",))
 
 
 @pytest.mark.req("7.3-01")
@@ -213,8 +215,10 @@ async def test_another_signing_key_waits_for_approval_and_the_approved_one_stays
     assert trusted.state is NodeState.ACTIVE
 
     with pytest.raises(NodeStateConflictError):
-        await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
-    approved, _ = await hub.registry.approve(operator_call(), node_id="420100", key_id=renewed.sign_key_id)
+        await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4201",))
+    approved, _ = await hub.registry.approve(
+        operator_call(), node_id="420100", key_id=renewed.sign_key_id, prefixes=("4201",)
+    )
     trusted = (await hub.bundle()).node("420100")
     assert trusted is not None
     assert trusted.keys == renewed.keys == approved.trust.keys
@@ -236,7 +240,7 @@ async def test_other_prefixes_wait_for_approval_and_the_approved_ones_stay_in_fo
     for taken in ("4201", "4203"):
         with pytest.raises(PrefixConflictError):
             await register(hub, NodeKit("420000", hub.clock, prefixes=(taken,)))
-    await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4203",))
     bundle = await hub.bundle()
     assert bundle.home_of(RegionCode("420106")) is None
     assert bundle.home_of(RegionCode("420300")) == "420100"
@@ -274,7 +278,7 @@ async def test_signing_key_that_has_ended_vouches_for_nothing(hub: HubKit, wuhan
     ended = replace(public_key("old sign", NodeKeyPurpose.SIGN), ends_at=hub.clock.now() - timedelta(days=1))
     registration = replace(wuhan.registration(), keys=(*wuhan.keys, ended))
     await register(hub, wuhan, keys=registration.keys)
-    await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4201",))
     wuhan.signer.key_name = "old sign"
     with pytest.raises(EvidenceRefusedError):
         await hub.registry.register(wuhan.call, await wuhan.signed_registration(registration))
@@ -302,7 +306,9 @@ async def test_suspended_node_stays_in_the_bundle_as_suspended_with_its_routes(h
     assert bundle.home_of(RegionCode("420106")) == "420100"
     with pytest.raises(NodeSuspendedError):
         await register(hub, wuhan)
-    back, _ = await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id)
+    back, _ = await hub.registry.approve(
+        operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4201",)
+    )
     assert back.trust.state is NodeState.ACTIVE
 
 
@@ -466,3 +472,11 @@ async def test_route_is_found_by_the_longest_prefix(hub: HubKit, wuhan: NodeKit)
     assert hub.registry.resolve_route(RegionCode("420500")) == (RouteEntry("42", "420000"), version)
     with pytest.raises(NoRouteError):
         hub.registry.resolve_route(RegionCode("990000"))
+
+
+async def test_a_node_is_let_in_only_for_the_prefixes_that_the_operator_saw(hub: HubKit, wuhan: NodeKit) -> None:
+    """Between the look and the approval the node registers again, with the same key and a wider claim."""
+    await register(hub, wuhan)
+    await register(hub, wuhan, prefixes=("4201", "3101"))
+    with pytest.raises(NodeStateConflictError):
+        await hub.registry.approve(operator_call(), node_id="420100", key_id=wuhan.sign_key_id, prefixes=("4201",))

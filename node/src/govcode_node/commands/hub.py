@@ -45,9 +45,10 @@ def nodes(profile: CallerProfile, as_json: bool) -> None:
 @hub.command()
 @click.argument("node_id")
 @click.option("--key-id", required=True, help="Id of the node's NODE_SIGN key, as its operators told it.")
+@click.option("--prefix", "prefixes", required=True, multiple=True, help="Region prefix that it will be home to.")
 @caller_options
 @explained
-def approve(profile: CallerProfile, node_id: str, key_id: str) -> None:
+def approve(profile: CallerProfile, node_id: str, key_id: str, prefixes: tuple[str, ...]) -> None:
     """Admit a node that waits (批准接入).
 
     The caller must be a security operator.
@@ -57,7 +58,9 @@ def approve(profile: CallerProfile, node_id: str, key_id: str) -> None:
     from govcode.hub.v1 import hub_service_pb2 as pb
 
     with profile.connect() as client:
-        answer = client.hub.ApproveNode(pb.ApproveNodeRequest(node_id=node_id, signing_key_id=key_id))
+        answer = client.hub.ApproveNode(
+            pb.ApproveNodeRequest(node_id=node_id, signing_key_id=key_id, prefixes=prefixes)
+        )
     click.echo(f"{node_id} is {enum_word(answer.node.trust, 'state')}; trust bundle {answer.bundle_version}")
 
 

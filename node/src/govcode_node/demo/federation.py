@@ -13,6 +13,8 @@ from govcode_node.demo.plan import HUB, IDENTITIES_FILE, PEOPLE_FILE, Federation
 from govcode_node.demo.processes import NodeProcess, NodeStartError
 from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.identities import FEDERATION_TRUST_DOMAIN, CallerClass, Identity
+from govcode_node.domain.regions import RegionCode
+from govcode_node.home import prefixes_of
 
 if TYPE_CHECKING:
     from govcode_client import Client
@@ -267,7 +269,10 @@ class Federation:
         for node in self.plan.members:
             key_id = self._sign_keys[node.node_id][0]
             self._say(f"the hub's security operator compares key {key_id} and approves {node.node_id} {node.zh}")
-            answer = security.hub.ApproveNode(pb.ApproveNodeRequest(node_id=node.node_id, signing_key_id=key_id))
+            request = pb.ApproveNodeRequest(
+                node_id=node.node_id, signing_key_id=key_id, prefixes=prefixes_of(RegionCode(node.node_id))
+            )
+            answer = security.hub.ApproveNode(request)
             version = answer.bundle_version
         self._say(f"waiting for trust bundle {version} at every node")
         for node in self.plan.members:

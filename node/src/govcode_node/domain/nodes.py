@@ -274,7 +274,7 @@ class NodeStateConflictError(FactsError):
     """The node's state does not allow that move, or the key named is not the registered one."""
 
     state: str
-    says = "the node is {state} or the key is not the registered one; that move is not possible"
+    says = "the node is {state}, or key or prefixes are not the registered ones; that move is not possible"
 
 
 @dataclass(eq=False)

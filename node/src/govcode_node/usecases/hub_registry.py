@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -149,24 +149,27 @@ class HubRegistry:
             await self.issue_bundle()
         return node
 
-    async def approve(self, call: Call, *, node_id: str, key_id: str) -> tuple[RegisteredNode, int]:
+    async def approve(
+        self, call: Call, *, node_id: str, key_id: str, prefixes: Collection[str]
+    ) -> tuple[RegisteredNode, int]:
         """It lets a node in, or in again, and returns it with the version of the bundle that has it.
 
         Args:
             call: The operator's call.
             node_id: The node.
             key_id: SIGN key that the operator compared with what the node's operators told by another way.
+            prefixes: Prefixes that the operator agreed to; the node may have named others since.
 
         Raises:
             NodeUnknownError: There is no such node.
-            NodeStateConflictError: It does not wait, or its key is another one.
+            NodeStateConflictError: It does not wait, or its key or its prefixes are others.
             PrefixConflictError: Another node is home to a prefix.
         """
         now = self._clock.now()
 
         def unit(tx: Transaction) -> RegisteredNode:
             node = _known(tx, node_id)
-            if key_id != signing_key_id(node.trust, now=now):
+            if key_id != signing_key_id(node.trust, now=now) or set(prefixes) != set(node.prefixes):
                 raise NodeStateConflictError(node.trust.state.value)
             check_prefixes_free(node_id, node.prefixes, others=(self._own, *tx.hub.nodes()))
             waiting = (NodeState.JOINING, NodeState.SUSPENDED)

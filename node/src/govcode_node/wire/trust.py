@@ -220,6 +220,16 @@ def _check_counts(message: nodev1.NodeRegistration) -> None:
         raise InvalidFieldError("prefixes", "has a prefix twice")
 
 
+def approved_prefixes_from_proto(message: hubv1.ApproveNodeRequest) -> frozenset[str]:
+    """It reads the prefixes that an approver has agreed to.
+
+    Raises:
+        InvalidFieldError: There are none or too many, or one has another form.
+    """
+    checks.number(len(message.prefixes), "prefixes", least=1, most=_MAX_PREFIXES)
+    return frozenset(checks.prefix(prefix, "prefixes") for prefix in message.prefixes)
+
+
 def _registered_key(message: trustv1.NodeKey) -> NodeKey | None:
     key = node_key_from_proto(message, "keys")
     if key is not None and key_id_of(key.public_key) != key.key_id:

@@ -17,7 +17,12 @@ from govcode_node.usecases.hub_registry import HubRegistry
 from govcode_node.wire import checks
 from govcode_node.wire.evidence import kept_evidence_to_proto
 from govcode_node.wire.status import node_view_to_proto, report_from_proto
-from govcode_node.wire.trust import registered_node_to_proto, registration_evidence_from_proto, route_to_proto
+from govcode_node.wire.trust import (
+    approved_prefixes_from_proto,
+    registered_node_to_proto,
+    registration_evidence_from_proto,
+    route_to_proto,
+)
 
 _PIECE: Final = 50
 """Views that are written at a time: some milliseconds where each node tells of a hundred peers."""
@@ -43,6 +48,7 @@ class HubServicer(HubServiceServicer):
             current_call(),
             node_id=checks.node_id(request.node_id, "node_id"),
             key_id=checks.key_id(request.signing_key_id, "signing_key_id"),
+            prefixes=approved_prefixes_from_proto(request),
         )
         return hubv1.ApproveNodeResponse(node=registered_node_to_proto(node), bundle_version=version)
 

@@ -28,7 +28,7 @@ from govcode.operations.v1 import node_status_pb2 as govcode_dot_operations_dot_
 from govcode.routing.v1 import trust_bundle_pb2 as govcode_dot_routing_dot_v1_dot_trust__bundle__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n govcode/hub/v1/hub_service.proto\x12\x0egovcode.hub.v1\x1a govcode/common/v1/evidence.proto\x1a\x19govcode/hub/v1/node.proto\x1a\'govcode/operations/v1/node_status.proto\x1a%govcode/routing/v1/trust_bundle.proto\"H\n\x13RegisterNodeRequest\x12\x31\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\":\n\x14RegisterNodeResponse\x12\"\n\x04node\x18\x01 \x01(\x0b\x32\x14.govcode.hub.v1.Node\"=\n\x12\x41pproveNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x16\n\x0esigning_key_id\x18\x02 \x01(\t\"Q\n\x13\x41pproveNodeResponse\x12\"\n\x04node\x18\x01 \x01(\x0b\x32\x14.govcode.hub.v1.Node\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"5\n\x12SuspendNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Q\n\x13SuspendNodeResponse\x12\"\n\x04node\x18\x01 \x01(\x0b\x32\x14.govcode.hub.v1.Node\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"*\n\x13ResolveRouteRequest\x12\x13\n\x0bregion_code\x18\x01 \x01(\t\"]\n\x14ResolveRouteResponse\x12-\n\x05route\x18\x01 \x01(\x0b\x32\x1e.govcode.routing.v1.RouteEntry\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"-\n\x15GetTrustBundleRequest\x12\x14\n\x0c\x62\x61se_version\x18\x01 \x01(\x04\"E\n\x16GetTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"/\n\x17WatchTrustBundleRequest\x12\x14\n\x0c\x62\x61se_version\x18\x01 \x01(\x04\"G\n\x18WatchTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\x95\x01\n\x17ReportNodeStatusRequest\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x33\n\x06status\x18\x02 \x01(\x0b\x32!.govcode.operations.v1.NodeStatusH\x00\x12.\n\x07summary\x18\x03 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x42\x08\n\x06report\"L\n\x18ReportNodeStatusResponse\x12\x18\n\x10\x61\x63knowledged_seq\x18\x01 \x01(\x04\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"\'\n\x14GetNodeStatusRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\"?\n\x15GetNodeStatusResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.govcode.hub.v1.NodeView\"@\n\x17ListNodeStatusesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x18ListNodeStatusesResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.govcode.hub.v1.NodeView\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1a\n\x18WatchNodeStatusesRequest\"D\n\x19WatchNodeStatusesResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.govcode.hub.v1.NodeView2\xd8\x07\n\nHubService\x12Y\n\x0cRegisterNode\x12#.govcode.hub.v1.RegisterNodeRequest\x1a$.govcode.hub.v1.RegisterNodeResponse\x12V\n\x0b\x41pproveNode\x12\".govcode.hub.v1.ApproveNodeRequest\x1a#.govcode.hub.v1.ApproveNodeResponse\x12V\n\x0bSuspendNode\x12\".govcode.hub.v1.SuspendNodeRequest\x1a#.govcode.hub.v1.SuspendNodeResponse\x12Y\n\x0cResolveRoute\x12#.govcode.hub.v1.ResolveRouteRequest\x1a$.govcode.hub.v1.ResolveRouteResponse\x12_\n\x0eGetTrustBundle\x12%.govcode.hub.v1.GetTrustBundleRequest\x1a&.govcode.hub.v1.GetTrustBundleResponse\x12g\n\x10WatchTrustBundle\x12\'.govcode.hub.v1.WatchTrustBundleRequest\x1a(.govcode.hub.v1.WatchTrustBundleResponse0\x01\x12i\n\x10ReportNodeStatus\x12\'.govcode.hub.v1.ReportNodeStatusRequest\x1a(.govcode.hub.v1.ReportNodeStatusResponse(\x01\x30\x01\x12\\\n\rGetNodeStatus\x12$.govcode.hub.v1.GetNodeStatusRequest\x1a%.govcode.hub.v1.GetNodeStatusResponse\x12\x65\n\x10ListNodeStatuses\x12\'.govcode.hub.v1.ListNodeStatusesRequest\x1a(.govcode.hub.v1.ListNodeStatusesResponse\x12j\n\x11WatchNodeStatuses\x12(.govcode.hub.v1.WatchNodeStatusesRequest\x1a).govcode.hub.v1.WatchNodeStatusesResponse0\x01\x42\x39\n\x11\x63n.govcode.hub.v1P\x01Z\"govcode.cn/go/govcode/hub/v1;hubv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n govcode/hub/v1/hub_service.proto\x12\x0egovcode.hub.v1\x1a govcode/common/v1/evidence.proto\x1a\x19govcode/hub/v1/node.proto\x1a\'govcode/operations/v1/node_status.proto\x1a%govcode/routing/v1/trust_bundle.proto\"H\n\x13RegisterNodeRequest\x12\x31\n\x0cregistration\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\":\n\x14RegisterNodeResponse\x12\"\n\x04node\x18\x01 \x01(\x0b\x32\x14.govcode.hub.v1.Node\"O\n\x12\x41pproveNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x16\n\x0esigning_key_id\x18\x02 \x01(\t\x12\x10\n\x08prefixes\x18\x03 \x03(\t\"Q\n\x13\x41pproveNodeResponse\x12\"\n\x04node\x18\x01 \x01(\x0b\x32\x14.govcode.hub.v1.Node\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"5\n\x12SuspendNodeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"Q\n\x13SuspendNodeResponse\x12\"\n\x04node\x18\x01 \x01(\x0b\x32\x14.govcode.hub.v1.Node\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"*\n\x13ResolveRouteRequest\x12\x13\n\x0bregion_code\x18\x01 \x01(\t\"]\n\x14ResolveRouteResponse\x12-\n\x05route\x18\x01 \x01(\x0b\x32\x1e.govcode.routing.v1.RouteEntry\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"-\n\x15GetTrustBundleRequest\x12\x14\n\x0c\x62\x61se_version\x18\x01 \x01(\x04\"E\n\x16GetTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"/\n\x17WatchTrustBundleRequest\x12\x14\n\x0c\x62\x61se_version\x18\x01 \x01(\x04\"G\n\x18WatchTrustBundleResponse\x12+\n\x06\x62undle\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\x95\x01\n\x17ReportNodeStatusRequest\x12\x0b\n\x03seq\x18\x01 \x01(\x04\x12\x33\n\x06status\x18\x02 \x01(\x0b\x32!.govcode.operations.v1.NodeStatusH\x00\x12.\n\x07summary\x18\x03 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x42\x08\n\x06report\"L\n\x18ReportNodeStatusResponse\x12\x18\n\x10\x61\x63knowledged_seq\x18\x01 \x01(\x04\x12\x16\n\x0e\x62undle_version\x18\x02 \x01(\x04\"\'\n\x14GetNodeStatusRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\"?\n\x15GetNodeStatusResponse\x12&\n\x04node\x18\x01 \x01(\x0b\x32\x18.govcode.hub.v1.NodeView\"@\n\x17ListNodeStatusesRequest\x12\x11\n\tpage_size\x18\x01 \x01(\x05\x12\x12\n\npage_token\x18\x02 \x01(\t\"\\\n\x18ListNodeStatusesResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.govcode.hub.v1.NodeView\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"\x1a\n\x18WatchNodeStatusesRequest\"D\n\x19WatchNodeStatusesResponse\x12\'\n\x05nodes\x18\x01 \x03(\x0b\x32\x18.govcode.hub.v1.NodeView2\xd8\x07\n\nHubService\x12Y\n\x0cRegisterNode\x12#.govcode.hub.v1.RegisterNodeRequest\x1a$.govcode.hub.v1.RegisterNodeResponse\x12V\n\x0b\x41pproveNode\x12\".govcode.hub.v1.ApproveNodeRequest\x1a#.govcode.hub.v1.ApproveNodeResponse\x12V\n\x0bSuspendNode\x12\".govcode.hub.v1.SuspendNodeRequest\x1a#.govcode.hub.v1.SuspendNodeResponse\x12Y\n\x0cResolveRoute\x12#.govcode.hub.v1.ResolveRouteRequest\x1a$.govcode.hub.v1.ResolveRouteResponse\x12_\n\x0eGetTrustBundle\x12%.govcode.hub.v1.GetTrustBundleRequest\x1a&.govcode.hub.v1.GetTrustBundleResponse\x12g\n\x10WatchTrustBundle\x12\'.govcode.hub.v1.WatchTrustBundleRequest\x1a(.govcode.hub.v1.WatchTrustBundleResponse0\x01\x12i\n\x10ReportNodeStatus\x12\'.govcode.hub.v1.ReportNodeStatusRequest\x1a(.govcode.hub.v1.ReportNodeStatusResponse(\x01\x30\x01\x12\\\n\rGetNodeStatus\x12$.govcode.hub.v1.GetNodeStatusRequest\x1a%.govcode.hub.v1.GetNodeStatusResponse\x12\x65\n\x10ListNodeStatuses\x12\'.govcode.hub.v1.ListNodeStatusesRequest\x1a(.govcode.hub.v1.ListNodeStatusesResponse\x12j\n\x11WatchNodeStatuses\x12(.govcode.hub.v1.WatchNodeStatusesRequest\x1a).govcode.hub.v1.WatchNodeStatusesResponse0\x01\x42\x39\n\x11\x63n.govcode.hub.v1P\x01Z\"govcode.cn/go/govcode/hub/v1;hubv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,41 +41,41 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REGISTERNODERESPONSE']._serialized_start=267
   _globals['_REGISTERNODERESPONSE']._serialized_end=325
   _globals['_APPROVENODEREQUEST']._serialized_start=327
-  _globals['_APPROVENODEREQUEST']._serialized_end=388
-  _globals['_APPROVENODERESPONSE']._serialized_start=390
-  _globals['_APPROVENODERESPONSE']._serialized_end=471
-  _globals['_SUSPENDNODEREQUEST']._serialized_start=473
-  _globals['_SUSPENDNODEREQUEST']._serialized_end=526
-  _globals['_SUSPENDNODERESPONSE']._serialized_start=528
-  _globals['_SUSPENDNODERESPONSE']._serialized_end=609
-  _globals['_RESOLVEROUTEREQUEST']._serialized_start=611
-  _globals['_RESOLVEROUTEREQUEST']._serialized_end=653
-  _globals['_RESOLVEROUTERESPONSE']._serialized_start=655
-  _globals['_RESOLVEROUTERESPONSE']._serialized_end=748
-  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_start=750
-  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_end=795
-  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_start=797
-  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_end=866
-  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_start=868
-  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_end=915
-  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_start=917
-  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_end=988
-  _globals['_REPORTNODESTATUSREQUEST']._serialized_start=991
-  _globals['_REPORTNODESTATUSREQUEST']._serialized_end=1140
-  _globals['_REPORTNODESTATUSRESPONSE']._serialized_start=1142
-  _globals['_REPORTNODESTATUSRESPONSE']._serialized_end=1218
-  _globals['_GETNODESTATUSREQUEST']._serialized_start=1220
-  _globals['_GETNODESTATUSREQUEST']._serialized_end=1259
-  _globals['_GETNODESTATUSRESPONSE']._serialized_start=1261
-  _globals['_GETNODESTATUSRESPONSE']._serialized_end=1324
-  _globals['_LISTNODESTATUSESREQUEST']._serialized_start=1326
-  _globals['_LISTNODESTATUSESREQUEST']._serialized_end=1390
-  _globals['_LISTNODESTATUSESRESPONSE']._serialized_start=1392
-  _globals['_LISTNODESTATUSESRESPONSE']._serialized_end=1484
-  _globals['_WATCHNODESTATUSESREQUEST']._serialized_start=1486
-  _globals['_WATCHNODESTATUSESREQUEST']._serialized_end=1512
-  _globals['_WATCHNODESTATUSESRESPONSE']._serialized_start=1514
-  _globals['_WATCHNODESTATUSESRESPONSE']._serialized_end=1582
-  _globals['_HUBSERVICE']._serialized_start=1585
-  _globals['_HUBSERVICE']._serialized_end=2569
+  _globals['_APPROVENODEREQUEST']._serialized_end=406
+  _globals['_APPROVENODERESPONSE']._serialized_start=408
+  _globals['_APPROVENODERESPONSE']._serialized_end=489
+  _globals['_SUSPENDNODEREQUEST']._serialized_start=491
+  _globals['_SUSPENDNODEREQUEST']._serialized_end=544
+  _globals['_SUSPENDNODERESPONSE']._serialized_start=546
+  _globals['_SUSPENDNODERESPONSE']._serialized_end=627
+  _globals['_RESOLVEROUTEREQUEST']._serialized_start=629
+  _globals['_RESOLVEROUTEREQUEST']._serialized_end=671
+  _globals['_RESOLVEROUTERESPONSE']._serialized_start=673
+  _globals['_RESOLVEROUTERESPONSE']._serialized_end=766
+  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_start=768
+  _globals['_GETTRUSTBUNDLEREQUEST']._serialized_end=813
+  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_start=815
+  _globals['_GETTRUSTBUNDLERESPONSE']._serialized_end=884
+  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_start=886
+  _globals['_WATCHTRUSTBUNDLEREQUEST']._serialized_end=933
+  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_start=935
+  _globals['_WATCHTRUSTBUNDLERESPONSE']._serialized_end=1006
+  _globals['_REPORTNODESTATUSREQUEST']._serialized_start=1009
+  _globals['_REPORTNODESTATUSREQUEST']._serialized_end=1158
+  _globals['_REPORTNODESTATUSRESPONSE']._serialized_start=1160
+  _globals['_REPORTNODESTATUSRESPONSE']._serialized_end=1236
+  _globals['_GETNODESTATUSREQUEST']._serialized_start=1238
+  _globals['_GETNODESTATUSREQUEST']._serialized_end=1277
+  _globals['_GETNODESTATUSRESPONSE']._serialized_start=1279
+  _globals['_GETNODESTATUSRESPONSE']._serialized_end=1342
+  _globals['_LISTNODESTATUSESREQUEST']._serialized_start=1344
+  _globals['_LISTNODESTATUSESREQUEST']._serialized_end=1408
+  _globals['_LISTNODESTATUSESRESPONSE']._serialized_start=1410
+  _globals['_LISTNODESTATUSESRESPONSE']._serialized_end=1502
+  _globals['_WATCHNODESTATUSESREQUEST']._serialized_start=1504
+  _globals['_WATCHNODESTATUSESREQUEST']._serialized_end=1530
+  _globals['_WATCHNODESTATUSESRESPONSE']._serialized_start=1532
+  _globals['_WATCHNODESTATUSESRESPONSE']._serialized_end=1600
+  _globals['_HUBSERVICE']._serialized_start=1603
+  _globals['_HUBSERVICE']._serialized_end=2587
 # @@protoc_insertion_point(module_scope)

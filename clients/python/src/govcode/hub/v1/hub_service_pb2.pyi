@@ -78,19 +78,27 @@ class ApproveNodeRequest(_message.Message):
 
     NODE_ID_FIELD_NUMBER: _builtins.int
     SIGNING_KEY_ID_FIELD_NUMBER: _builtins.int
+    PREFIXES_FIELD_NUMBER: _builtins.int
     node_id: _builtins.str
     """Required. The node."""
     signing_key_id: _builtins.str
     """Required. SIGN key that the approver has compared with what the node's operators told by another way: its key id."""
+    @_builtins.property
+    def prefixes(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Required. Region prefixes that the approver has agreed to, in any order: exactly those of the registration, so that a
+        node cannot take other ones between the look and the approval. Example: `4201`.
+        """
+
     def __init__(
         self,
         *,
         node_id: _builtins.str = ...,
         signing_key_id: _builtins.str = ...,
+        prefixes: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["node_id", b"node_id", "signing_key_id", b"signing_key_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["node_id", b"node_id", "prefixes", b"prefixes", "signing_key_id", b"signing_key_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
