@@ -72,6 +72,7 @@ from govcode_node.wire.status import report_from_proto
 from govcode_node.wire.trust import registration_evidence_from_proto
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.texts import shown_texts
 
 NOW = datetime(2026, 12, 1, 8, 0, tzinfo=UTC)
 TOKEN = "0f" * 16
@@ -325,7 +326,7 @@ def test_reports_of_a_stream_have_growing_numbers_and_a_content() -> None:
 
 # What operators register
 
-NAMES = st.text(st.characters(min_codepoint=0x20, exclude_categories=("Cc", "Cs")), min_size=1, max_size=64)
+NAMES = shown_texts()
 SLUGS = st.from_regex(r"[a-z0-9-]{1,64}", fullmatch=True)
 ISSUED = st.integers(0, 4_000_000_000_000).map(lambda ms: datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms))
 

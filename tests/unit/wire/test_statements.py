@@ -49,12 +49,13 @@ from govcode_node.wire.trust import (
 )
 from hypothesis import given
 from hypothesis import strategies as st
+from kit.texts import shown_texts
 
 _BEGIN = datetime(1970, 1, 1, tzinfo=UTC)
 MOMENTS = st.integers(0, 4_000_000_000_000).map(lambda ms: _BEGIN + timedelta(milliseconds=ms))
 SECONDS = st.integers(0, 2**31).map(lambda seconds: timedelta(seconds=seconds))
-NAMES = st.text(st.characters(min_codepoint=0x20, exclude_categories=("Cc", "Cs")), max_size=64)
-SHOWN = NAMES.filter(bool)
+SHOWN = shown_texts()
+NAMES = st.just("") | SHOWN
 IDS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=64)
 DIGESTS = st.binary(min_size=32, max_size=32)
 CODE_IDS = st.binary(min_size=16, max_size=16)
