@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 _REFRESH_PAUSE: Final = 5.0
 _REFRESH_TIMEOUT: Final = 2.0
-_NEEDED_KEYS: Final = (NodeKeyPurpose.SIGN, NodeKeyPurpose.ENCRYPT)
 
 BundleListener = Callable[[TrustBundle], None]
 
