@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from govcode_node.around import NOTHING, Around
 from govcode_node.config import Config
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.federation.holding import HeldTrust
@@ -43,8 +44,13 @@ class App:
     metrics_port: int | None
 
     @classmethod
-    async def start(cls, config: Config, *, clock: Clock | None = None) -> Self:
+    async def start(cls, config: Config, *, clock: Clock | None = None, around: Around = NOTHING) -> Self:
         """It starts a node and returns once it serves.
+
+        Args:
+            config: What the node is.
+            clock: Its time; the machine's where None.
+            around: What a test bed puts around its parts.
 
         Raises:
             SelfTestError: An algorithm does not give its known answer; nothing was started.
@@ -58,7 +64,7 @@ class App:
         stack = AsyncExitStack()
         try:
             ground = await Ground.open(config, clock=clock or SystemClock(), stack=stack)
-            steps = ground.make_steps()
+            steps = ground.make_steps(around)
             membership = await join_federation(ground)
             # Tried once before anybody asks, so that the first report does not call broken what was never tried.
             await membership.status.check()
@@ -66,7 +72,7 @@ class App:
             ground.loop("certificate files", ground.certificates.step, every=30, limit=10)
             ground.loop("peers", ground.peers.tend, every=60, limit=30)
             metrics_port = serve_metrics(ground)
-            await serve_calls(ground, steps, membership)
+            await serve_calls(ground, steps, membership, around)
             ground.loops.start()
             stack.push_async_callback(ground.loops.stop)
         except BaseException:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Self
 
+from govcode_node.around import Around
 from govcode_node.certificate_files import CertificateFiles
 from govcode_node.config import Config
 from govcode_node.crypto.attestor import BatchingAttestor
@@ -137,7 +138,7 @@ class Ground:
             BackgroundLoop(name, step, interval=every, timeout=limit, clock=self.clock, jitter=jitter)
         )
 
-    def make_steps(self) -> Steps:
+    def make_steps(self, around: Around) -> Steps:
         """It makes the use cases over these parts."""
         limits = self.config.limits
         return make_steps(
@@ -154,9 +155,10 @@ class Ground:
                 attestor=self.attestor,
                 reader=self.reader,
                 trust=self.trust,
-                peers=self.peers,
+                peers=around.peers(self.peers),
                 provider=self.provider,
                 counters=self.telemetry.metrics,
+                around=around,
             )
         )
 

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
+from govcode_node.around import NOTHING, Around
 from govcode_node.domain.audit import AuditEntry
 from govcode_node.edges.grpcio import EdgeSettings, GrpcioEdge, ServerFiles
 from govcode_node.ground import Ground
@@ -37,10 +38,10 @@ _STORE: Final = "store"
 _SIGNING_KEY: Final = "signing key"
 
 
-async def serve_calls(ground: Ground, steps: Steps, membership: Membership) -> None:
+async def serve_calls(ground: Ground, steps: Steps, membership: Membership, around: Around = NOTHING) -> None:
     """It opens the port and returns once it serves; closing the ground's stack drains and stops it."""
     table = MethodTable()
-    register(table, *_servicers(ground, steps, membership))
+    register(table, *map(around.servicer, _servicers(ground, steps, membership)))
     health = NodeHealth(
         checks={_STORE: ground.database.check, _SIGNING_KEY: ground.keyring.check},
         needs=dict.fromkeys(table.services, (_STORE, _SIGNING_KEY)),

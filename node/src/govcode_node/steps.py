@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from govcode_node.around import NOTHING, Around
 from govcode_node.crypto.keyring import Keyring
 from govcode_node.domain.codecs import CodecSet
 from govcode_node.domain.disclosure import FieldRule
@@ -63,6 +64,7 @@ class Foundations:
         peers: Its channels to other nodes.
         provider: Its identity provider.
         counters: Counts what it decides.
+        around: What a test bed puts around the judges.
     """
 
     node: NodeProfile
@@ -80,6 +82,7 @@ class Foundations:
     peers: Peers
     provider: IdentityProvider
     counters: DecisionCounters = field(default_factory=NoCounters)
+    around: Around = NOTHING
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +117,7 @@ def make_steps(base: Foundations) -> Steps:
     verifier = WireHolderVerifier(verify=keys.verify_with_public)
     issuer = CodeIssuer(node=base.node, rules=base.rules, codecs=codecs, sealer=keys, random_bytes=keys.random_bytes)
     lives = LiveCodes(rules=base.rules, issuer=issuer, keys=keys)
-    judge = CodeJudge(node=base.node, rules=base.rules, sealer=keys)
+    judge = base.around.judge(CodeJudge(node=base.node, rules=base.rules, sealer=keys))
     remote = RemoteJudge(
         node=base.node,
         homes=homes,
@@ -159,7 +162,7 @@ def make_steps(base: Foundations) -> Steps:
             database=database,
             codecs=codecs,
             judge=judge,
-            remote=remote,
+            remote=base.around.remote(remote),
             homes=homes,
             fields=fields,
             keys=keys,
