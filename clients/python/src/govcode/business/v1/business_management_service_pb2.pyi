@@ -7,6 +7,7 @@ from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf.internal import containers as _containers
+from govcode.business.v1 import catalogue_pb2 as _catalogue_pb2
 from govcode.business.v1 import registry_pb2 as _registry_pb2
 import builtins as _builtins
 import sys
@@ -814,3 +815,279 @@ class RegisterPlacedSubjectResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RegisterPlacedSubjectResponse: _TypeAlias = RegisterPlacedSubjectResponse  # noqa: Y015
+
+@_typing.final
+class RegisterLicenseTypeRequest(_message.Message):
+    """RegisterLicenseTypeRequest asks to register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIZ_SERIAL_FIELD_NUMBER: _builtins.int
+    LICENSE_TYPE_FIELD_NUMBER: _builtins.int
+    biz_serial: _builtins.str
+    """Required. Serial of the act."""
+    @_builtins.property
+    def license_type(self) -> _catalogue_pb2.LicenseType:
+        """Required. What to register; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        biz_serial: _builtins.str = ...,
+        license_type: _catalogue_pb2.LicenseType | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biz_serial", b"biz_serial", "license_type", b"license_type"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterLicenseTypeRequest: _TypeAlias = RegisterLicenseTypeRequest  # noqa: Y015
+
+@_typing.final
+class RegisterLicenseTypeResponse(_message.Message):
+    """RegisterLicenseTypeResponse is what was registered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_TYPE_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Output only. Whether this repeats an earlier answer."""
+    @_builtins.property
+    def license_type(self) -> _catalogue_pb2.LicenseType:
+        """Output only. What was registered."""
+
+    def __init__(
+        self,
+        *,
+        license_type: _catalogue_pb2.LicenseType | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license_type", b"license_type", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterLicenseTypeResponse: _TypeAlias = RegisterLicenseTypeResponse  # noqa: Y015
+
+@_typing.final
+class ListLicenseTypesRequest(_message.Message):
+    """ListLicenseTypesRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Optional. At most how many; 100 where 0, at most 500."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLicenseTypesRequest: _TypeAlias = ListLicenseTypesRequest  # noqa: Y015
+
+@_typing.final
+class ListLicenseTypesResponse(_message.Message):
+    """ListLicenseTypesResponse is a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LICENSE_TYPES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. Where to go on; empty on the last page."""
+    @_builtins.property
+    def license_types(self) -> _containers.RepeatedCompositeFieldContainer[_catalogue_pb2.LicenseType]:
+        """Output only. The page."""
+
+    def __init__(
+        self,
+        *,
+        license_types: _abc.Iterable[_catalogue_pb2.LicenseType] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["license_types", b"license_types", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListLicenseTypesResponse: _TypeAlias = ListLicenseTypesResponse  # noqa: Y015
+
+@_typing.final
+class RegisterMatterRequest(_message.Message):
+    """RegisterMatterRequest asks to register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIZ_SERIAL_FIELD_NUMBER: _builtins.int
+    MATTER_FIELD_NUMBER: _builtins.int
+    biz_serial: _builtins.str
+    """Required. Serial of the act."""
+    @_builtins.property
+    def matter(self) -> _catalogue_pb2.Matter:
+        """Required. What to register; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        biz_serial: _builtins.str = ...,
+        matter: _catalogue_pb2.Matter | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matter", b"matter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biz_serial", b"biz_serial", "matter", b"matter"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterMatterRequest: _TypeAlias = RegisterMatterRequest  # noqa: Y015
+
+@_typing.final
+class RegisterMatterResponse(_message.Message):
+    """RegisterMatterResponse is what was registered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATTER_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Output only. Whether this repeats an earlier answer."""
+    @_builtins.property
+    def matter(self) -> _catalogue_pb2.Matter:
+        """Output only. What was registered."""
+
+    def __init__(
+        self,
+        *,
+        matter: _catalogue_pb2.Matter | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["matter", b"matter"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matter", b"matter", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterMatterResponse: _TypeAlias = RegisterMatterResponse  # noqa: Y015
+
+@_typing.final
+class ListMattersRequest(_message.Message):
+    """ListMattersRequest asks for a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    page_size: _builtins.int
+    """Optional. At most how many; 100 where 0, at most 500."""
+    page_token: _builtins.str
+    """Optional. next_page_token of the page before."""
+    def __init__(
+        self,
+        *,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_size", b"page_size", "page_token", b"page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMattersRequest: _TypeAlias = ListMattersRequest  # noqa: Y015
+
+@_typing.final
+class ListMattersResponse(_message.Message):
+    """ListMattersResponse is a page."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    MATTERS_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Output only. Where to go on; empty on the last page."""
+    @_builtins.property
+    def matters(self) -> _containers.RepeatedCompositeFieldContainer[_catalogue_pb2.Matter]:
+        """Output only. The page."""
+
+    def __init__(
+        self,
+        *,
+        matters: _abc.Iterable[_catalogue_pb2.Matter] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["matters", b"matters", "next_page_token", b"next_page_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListMattersResponse: _TypeAlias = ListMattersResponse  # noqa: Y015
+
+@_typing.final
+class RegisterApplicationKeyRequest(_message.Message):
+    """RegisterApplicationKeyRequest asks to register."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIZ_SERIAL_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    biz_serial: _builtins.str
+    """Required. Serial of the act."""
+    @_builtins.property
+    def key(self) -> _catalogue_pb2.ApplicationKey:
+        """Required. What to register; output-only fields are ignored."""
+
+    def __init__(
+        self,
+        *,
+        biz_serial: _builtins.str = ...,
+        key: _catalogue_pb2.ApplicationKey | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biz_serial", b"biz_serial", "key", b"key"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterApplicationKeyRequest: _TypeAlias = RegisterApplicationKeyRequest  # noqa: Y015
+
+@_typing.final
+class RegisterApplicationKeyResponse(_message.Message):
+    """RegisterApplicationKeyResponse is what was registered."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KEY_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Output only. Whether this repeats an earlier answer."""
+    @_builtins.property
+    def key(self) -> _catalogue_pb2.ApplicationKey:
+        """Output only. What was registered."""
+
+    def __init__(
+        self,
+        *,
+        key: _catalogue_pb2.ApplicationKey | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["key", b"key"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RegisterApplicationKeyResponse: _TypeAlias = RegisterApplicationKeyResponse  # noqa: Y015

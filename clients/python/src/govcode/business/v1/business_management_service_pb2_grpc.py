@@ -105,6 +105,31 @@ class BusinessManagementServiceStub(object):
                 request_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterPlacedSubjectRequest.SerializeToString,
                 response_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterPlacedSubjectResponse.FromString,
                 _registered_method=True)
+        self.RegisterLicenseType = channel.unary_unary(
+                '/govcode.business.v1.BusinessManagementService/RegisterLicenseType',
+                request_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterLicenseTypeRequest.SerializeToString,
+                response_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterLicenseTypeResponse.FromString,
+                _registered_method=True)
+        self.ListLicenseTypes = channel.unary_unary(
+                '/govcode.business.v1.BusinessManagementService/ListLicenseTypes',
+                request_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListLicenseTypesRequest.SerializeToString,
+                response_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListLicenseTypesResponse.FromString,
+                _registered_method=True)
+        self.RegisterMatter = channel.unary_unary(
+                '/govcode.business.v1.BusinessManagementService/RegisterMatter',
+                request_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterMatterRequest.SerializeToString,
+                response_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterMatterResponse.FromString,
+                _registered_method=True)
+        self.ListMatters = channel.unary_unary(
+                '/govcode.business.v1.BusinessManagementService/ListMatters',
+                request_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListMattersRequest.SerializeToString,
+                response_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListMattersResponse.FromString,
+                _registered_method=True)
+        self.RegisterApplicationKey = channel.unary_unary(
+                '/govcode.business.v1.BusinessManagementService/RegisterApplicationKey',
+                request_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterApplicationKeyRequest.SerializeToString,
+                response_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterApplicationKeyResponse.FromString,
+                _registered_method=True)
 
 
 class BusinessManagementServiceServicer(object):
@@ -229,9 +254,54 @@ class BusinessManagementServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def RegisterPlacedSubject(self, request, context):
-        """Registers a thing or matter, so that codes can be made for it.
+        """Registers a thing or matter, so that codes can be made for it; one that names an application and a matter can be scanned by holders.
+        Callers: operator.business
+        Errors: SCOPE_NOT_REGISTERED, SERIAL_CONFLICT, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterLicenseType(self, request, context):
+        """Registers a licence type (证照类型) or a new version of it.
         Callers: operator.business
         Errors: SERIAL_CONFLICT, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListLicenseTypes(self, request, context):
+        """Lists licence types by name, each in its newest version.
+        Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
+        Errors: CURSOR_INVALID, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterMatter(self, request, context):
+        """Registers what an application may ask for in a matter (事项), or a new version of it, which replaces the scope at once.
+        Callers: operator.business
+        Errors: PARTY_UNKNOWN, LICENSE_TYPE_UNKNOWN, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListMatters(self, request, context):
+        """Lists matters by application and code, each in its newest version.
+        Callers: operator.business, operator.security, operator.audit
+        Errors: CURSOR_INVALID, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RegisterApplicationKey(self, request, context):
+        """Registers the SM2 key to which licences are sealed for an application; it counts from the next delivery on.
+        Callers: operator.business
+        Errors: PARTY_UNKNOWN, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -309,6 +379,31 @@ def add_BusinessManagementServiceServicer_to_server(servicer, server):
                     servicer.RegisterPlacedSubject,
                     request_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterPlacedSubjectRequest.FromString,
                     response_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterPlacedSubjectResponse.SerializeToString,
+            ),
+            'RegisterLicenseType': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterLicenseType,
+                    request_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterLicenseTypeRequest.FromString,
+                    response_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterLicenseTypeResponse.SerializeToString,
+            ),
+            'ListLicenseTypes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLicenseTypes,
+                    request_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListLicenseTypesRequest.FromString,
+                    response_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListLicenseTypesResponse.SerializeToString,
+            ),
+            'RegisterMatter': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterMatter,
+                    request_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterMatterRequest.FromString,
+                    response_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterMatterResponse.SerializeToString,
+            ),
+            'ListMatters': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListMatters,
+                    request_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListMattersRequest.FromString,
+                    response_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListMattersResponse.SerializeToString,
+            ),
+            'RegisterApplicationKey': grpc.unary_unary_rpc_method_handler(
+                    servicer.RegisterApplicationKey,
+                    request_deserializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterApplicationKeyRequest.FromString,
+                    response_serializer=govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterApplicationKeyResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -690,6 +785,141 @@ class BusinessManagementService(object):
             '/govcode.business.v1.BusinessManagementService/RegisterPlacedSubject',
             govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterPlacedSubjectRequest.SerializeToString,
             govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterPlacedSubjectResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterLicenseType(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.business.v1.BusinessManagementService/RegisterLicenseType',
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterLicenseTypeRequest.SerializeToString,
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterLicenseTypeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLicenseTypes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.business.v1.BusinessManagementService/ListLicenseTypes',
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListLicenseTypesRequest.SerializeToString,
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListLicenseTypesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterMatter(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.business.v1.BusinessManagementService/RegisterMatter',
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterMatterRequest.SerializeToString,
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterMatterResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListMatters(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.business.v1.BusinessManagementService/ListMatters',
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListMattersRequest.SerializeToString,
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.ListMattersResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def RegisterApplicationKey(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.business.v1.BusinessManagementService/RegisterApplicationKey',
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterApplicationKeyRequest.SerializeToString,
+            govcode_dot_business_dot_v1_dot_business__management__service__pb2.RegisterApplicationKeyResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -99,9 +99,34 @@ class BusinessManagementServiceStub:
     Errors: RELATION_UNKNOWN, SERIAL_CONFLICT, INVALID_FIELD
     """
     RegisterPlacedSubject: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterPlacedSubjectRequest, _business_management_service_pb2.RegisterPlacedSubjectResponse]
-    """Registers a thing or matter, so that codes can be made for it.
+    """Registers a thing or matter, so that codes can be made for it; one that names an application and a matter can be scanned by holders.
+    Callers: operator.business
+    Errors: SCOPE_NOT_REGISTERED, SERIAL_CONFLICT, INVALID_FIELD
+    """
+    RegisterLicenseType: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterLicenseTypeRequest, _business_management_service_pb2.RegisterLicenseTypeResponse]
+    """Registers a licence type (证照类型) or a new version of it.
     Callers: operator.business
     Errors: SERIAL_CONFLICT, INVALID_FIELD
+    """
+    ListLicenseTypes: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.ListLicenseTypesRequest, _business_management_service_pb2.ListLicenseTypesResponse]
+    """Lists licence types by name, each in its newest version.
+    Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
+    Errors: CURSOR_INVALID, INVALID_FIELD
+    """
+    RegisterMatter: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterMatterRequest, _business_management_service_pb2.RegisterMatterResponse]
+    """Registers what an application may ask for in a matter (事项), or a new version of it, which replaces the scope at once.
+    Callers: operator.business
+    Errors: PARTY_UNKNOWN, LICENSE_TYPE_UNKNOWN, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, INVALID_FIELD
+    """
+    ListMatters: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.ListMattersRequest, _business_management_service_pb2.ListMattersResponse]
+    """Lists matters by application and code, each in its newest version.
+    Callers: operator.business, operator.security, operator.audit
+    Errors: CURSOR_INVALID, INVALID_FIELD
+    """
+    RegisterApplicationKey: _grpc.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterApplicationKeyRequest, _business_management_service_pb2.RegisterApplicationKeyResponse]
+    """Registers the SM2 key to which licences are sealed for an application; it counts from the next delivery on.
+    Callers: operator.business
+    Errors: PARTY_UNKNOWN, SERIAL_CONFLICT, INVALID_FIELD
     """
 
 @_typing.type_check_only
@@ -175,9 +200,34 @@ class BusinessManagementServiceAsyncStub(BusinessManagementServiceStub):
     Errors: RELATION_UNKNOWN, SERIAL_CONFLICT, INVALID_FIELD
     """
     RegisterPlacedSubject: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterPlacedSubjectRequest, _business_management_service_pb2.RegisterPlacedSubjectResponse]  # type: ignore[assignment]
-    """Registers a thing or matter, so that codes can be made for it.
+    """Registers a thing or matter, so that codes can be made for it; one that names an application and a matter can be scanned by holders.
+    Callers: operator.business
+    Errors: SCOPE_NOT_REGISTERED, SERIAL_CONFLICT, INVALID_FIELD
+    """
+    RegisterLicenseType: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterLicenseTypeRequest, _business_management_service_pb2.RegisterLicenseTypeResponse]  # type: ignore[assignment]
+    """Registers a licence type (证照类型) or a new version of it.
     Callers: operator.business
     Errors: SERIAL_CONFLICT, INVALID_FIELD
+    """
+    ListLicenseTypes: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.ListLicenseTypesRequest, _business_management_service_pb2.ListLicenseTypesResponse]  # type: ignore[assignment]
+    """Lists licence types by name, each in its newest version.
+    Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
+    Errors: CURSOR_INVALID, INVALID_FIELD
+    """
+    RegisterMatter: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterMatterRequest, _business_management_service_pb2.RegisterMatterResponse]  # type: ignore[assignment]
+    """Registers what an application may ask for in a matter (事项), or a new version of it, which replaces the scope at once.
+    Callers: operator.business
+    Errors: PARTY_UNKNOWN, LICENSE_TYPE_UNKNOWN, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, INVALID_FIELD
+    """
+    ListMatters: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.ListMattersRequest, _business_management_service_pb2.ListMattersResponse]  # type: ignore[assignment]
+    """Lists matters by application and code, each in its newest version.
+    Callers: operator.business, operator.security, operator.audit
+    Errors: CURSOR_INVALID, INVALID_FIELD
+    """
+    RegisterApplicationKey: _aio.UnaryUnaryMultiCallable[_business_management_service_pb2.RegisterApplicationKeyRequest, _business_management_service_pb2.RegisterApplicationKeyResponse]  # type: ignore[assignment]
+    """Registers the SM2 key to which licences are sealed for an application; it counts from the next delivery on.
+    Callers: operator.business
+    Errors: PARTY_UNKNOWN, SERIAL_CONFLICT, INVALID_FIELD
     """
 
 class BusinessManagementServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -332,9 +382,64 @@ class BusinessManagementServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _business_management_service_pb2.RegisterPlacedSubjectRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_business_management_service_pb2.RegisterPlacedSubjectResponse, _abc.Awaitable[_business_management_service_pb2.RegisterPlacedSubjectResponse]]:
-        """Registers a thing or matter, so that codes can be made for it.
+        """Registers a thing or matter, so that codes can be made for it; one that names an application and a matter can be scanned by holders.
+        Callers: operator.business
+        Errors: SCOPE_NOT_REGISTERED, SERIAL_CONFLICT, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterLicenseType(
+        self,
+        request: _business_management_service_pb2.RegisterLicenseTypeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_business_management_service_pb2.RegisterLicenseTypeResponse, _abc.Awaitable[_business_management_service_pb2.RegisterLicenseTypeResponse]]:
+        """Registers a licence type (证照类型) or a new version of it.
         Callers: operator.business
         Errors: SERIAL_CONFLICT, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def ListLicenseTypes(
+        self,
+        request: _business_management_service_pb2.ListLicenseTypesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_business_management_service_pb2.ListLicenseTypesResponse, _abc.Awaitable[_business_management_service_pb2.ListLicenseTypesResponse]]:
+        """Lists licence types by name, each in its newest version.
+        Callers: app.holder, app.relying_party, operator.business, operator.security, operator.audit
+        Errors: CURSOR_INVALID, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterMatter(
+        self,
+        request: _business_management_service_pb2.RegisterMatterRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_business_management_service_pb2.RegisterMatterResponse, _abc.Awaitable[_business_management_service_pb2.RegisterMatterResponse]]:
+        """Registers what an application may ask for in a matter (事项), or a new version of it, which replaces the scope at once.
+        Callers: operator.business
+        Errors: PARTY_UNKNOWN, LICENSE_TYPE_UNKNOWN, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def ListMatters(
+        self,
+        request: _business_management_service_pb2.ListMattersRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_business_management_service_pb2.ListMattersResponse, _abc.Awaitable[_business_management_service_pb2.ListMattersResponse]]:
+        """Lists matters by application and code, each in its newest version.
+        Callers: operator.business, operator.security, operator.audit
+        Errors: CURSOR_INVALID, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def RegisterApplicationKey(
+        self,
+        request: _business_management_service_pb2.RegisterApplicationKeyRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_business_management_service_pb2.RegisterApplicationKeyResponse, _abc.Awaitable[_business_management_service_pb2.RegisterApplicationKeyResponse]]:
+        """Registers the SM2 key to which licences are sealed for an application; it counts from the next delivery on.
+        Callers: operator.business
+        Errors: PARTY_UNKNOWN, SERIAL_CONFLICT, INVALID_FIELD
         """
 
 def add_BusinessManagementServiceServicer_to_server(servicer: BusinessManagementServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -74,6 +74,8 @@ class _ApplicationKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Appli
     """A back end that faces holders: opens accounts, presents codes."""
     APPLICATION_KIND_RELYING_PARTY: _ApplicationKind.ValueType  # 2
     """A system of a relying party: scans and verifies codes."""
+    APPLICATION_KIND_LICENSE_SYSTEM: _ApplicationKind.ValueType  # 3
+    """A licence system (电子证照系统) with a certificate of class `licence`: asks whether grants may be used, and reports uses."""
 
 class ApplicationKind(_ApplicationKind, metaclass=_ApplicationKindEnumTypeWrapper):
     """ApplicationKind is what an application may do: none may do both."""
@@ -84,6 +86,8 @@ APPLICATION_KIND_HOLDER: ApplicationKind.ValueType  # 1
 """A back end that faces holders: opens accounts, presents codes."""
 APPLICATION_KIND_RELYING_PARTY: ApplicationKind.ValueType  # 2
 """A system of a relying party: scans and verifies codes."""
+APPLICATION_KIND_LICENSE_SYSTEM: ApplicationKind.ValueType  # 3
+"""A licence system (电子证照系统) with a certificate of class `licence`: asks whether grants may be used, and reports uses."""
 Global___ApplicationKind: _TypeAlias = ApplicationKind  # noqa: Y015
 
 class _RelationKind:
@@ -420,12 +424,18 @@ class PlacedSubject(_message.Message):
     SUBJECT_KIND_FIELD_NUMBER: _builtins.int
     NAME_FIELD_NUMBER: _builtins.int
     REGISTER_TIME_FIELD_NUMBER: _builtins.int
+    APP_ID_FIELD_NUMBER: _builtins.int
+    MATTER_CODE_FIELD_NUMBER: _builtins.int
     account_id: _builtins.str
     """Output only. Account, to be named in ApplyCode."""
     subject_kind: _subject_pb2.SubjectKind.ValueType
     """Required. THING or MATTER."""
     name: _builtins.str
     """Required. Name of the place or matter, at most 64 characters."""
+    app_id: _builtins.str
+    """Optional. Application that asks a holder who scans a code of it (主扫); with matter_code."""
+    matter_code: _builtins.str
+    """Optional. Matter whose whole scope is asked for then; registered for the application."""
     @_builtins.property
     def register_time(self) -> _timestamp_pb2.Timestamp:
         """Output only. When it was registered."""
@@ -437,10 +447,12 @@ class PlacedSubject(_message.Message):
         subject_kind: _subject_pb2.SubjectKind.ValueType = ...,
         name: _builtins.str = ...,
         register_time: _timestamp_pb2.Timestamp | None = ...,
+        app_id: _builtins.str = ...,
+        matter_code: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["register_time", b"register_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "name", b"name", "register_time", b"register_time", "subject_kind", b"subject_kind"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_id", b"account_id", "app_id", b"app_id", "matter_code", b"matter_code", "name", b"name", "register_time", b"register_time", "subject_kind", b"subject_kind"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -24,6 +24,7 @@ _sym_db = _symbol_database.Default()
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from govcode.authorization.v1 import authorization_pb2 as govcode_dot_authorization_dot_v1_dot_authorization__pb2
 from govcode.code.v1 import account_pb2 as govcode_dot_code_dot_v1_dot_account__pb2
 from govcode.code.v1 import event_pb2 as govcode_dot_code_dot_v1_dot_event__pb2
 from govcode.code.v1 import scan_pb2 as govcode_dot_code_dot_v1_dot_scan__pb2
@@ -34,7 +35,7 @@ from govcode.common.v1 import subject_pb2 as govcode_dot_common_dot_v1_dot_subje
 from govcode.common.v1 import verdict_pb2 as govcode_dot_common_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.govcode/code/v1/code_application_service.proto\x12\x0fgovcode.code.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dgovcode/code/v1/account.proto\x1a\x1bgovcode/code/v1/event.proto\x1a\x1agovcode/code/v1/scan.proto\x1a\"govcode/code/v1/service_code.proto\x1a govcode/common/v1/evidence.proto\x1a\x1egovcode/common/v1/holder.proto\x1a\x1fgovcode/common/v1/subject.proto\x1a\x1fgovcode/common/v1/verdict.proto\"R\n\x1a\x42\x65ginIdentificationRequest\x12\x34\n\x0csubject_kind\x18\x01 \x01(\x0e\x32\x1e.govcode.common.v1.SubjectKind\"\x97\x01\n\x1b\x42\x65ginIdentificationResponse\x12\x19\n\x11identification_id\x18\x01 \x01(\t\x12\x1a\n\x12provider_challenge\x18\x02 \x01(\x0c\x12\x10\n\x08provider\x18\x03 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x01\n\x12OpenAccountRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x39\n\x0eidentification\x18\x02 \x01(\x0b\x32!.govcode.common.v1.Identification\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"}\n\x13OpenAccountResponse\x12)\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Account\x12)\n\x07session\x18\x02 \x01(\x0b\x32\x18.govcode.code.v1.Session\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"o\n\x13\x43loseAccountRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x15\n\rsession_token\x18\x02 \x01(\t\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"j\n\x14\x43loseAccountResponse\x12)\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Account\x12\x15\n\rrevoked_codes\x18\x02 \x01(\r\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x92\x01\n\x12OpenSessionRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x39\n\x0eidentification\x18\x02 \x01(\x0b\x32!.govcode.common.v1.Identification\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"R\n\x13OpenSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Session\x12\x10\n\x08replayed\x18\x02 \x01(\x08\",\n\x13ListSessionsRequest\x12\x15\n\rsession_token\x18\x01 \x01(\t\"B\n\x14ListSessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.govcode.code.v1.Session\"@\n\x13\x43loseSessionRequest\x12\x15\n\rsession_token\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"A\n\x14\x43loseSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Session\"\x91\x01\n\x11\x42indDeviceRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x39\n\x0eidentification\x18\x02 \x01(\x0b\x32!.govcode.common.v1.Identification\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"i\n\x12\x42indDeviceResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Session\x12\x16\n\x0e\x65nded_sessions\x18\x02 \x01(\r\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x94\x02\n\x12PresentCodeRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x15\n\rsession_token\x18\x02 \x01(\t\x12\x10\n\x08scene_no\x18\x03 \x01(\r\x12\x34\n\rterminal_type\x18\x04 \x01(\x0e\x32\x1d.govcode.code.v1.TerminalType\x12)\n\x07\x63\x61rrier\x18\x05 \x01(\x0e\x32\x18.govcode.code.v1.Carrier\x12-\n\x07profile\x18\x06 \x01(\x0e\x32\x1c.govcode.code.v1.CodeProfile\x12\x10\n\x08one_time\x18\x07 \x01(\x08\x12\x1f\n\x17on_behalf_of_account_id\x18\x08 \x01(\t\"b\n\x13PresentCodeResponse\x12)\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1b.govcode.code.v1.IssuedCode\x12\x0e\n\x06reused\x18\x02 \x01(\x08\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"Y\n\x0fScanCodeRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x11\n\tcode_text\x18\x02 \x01(\t\x12\x10\n\x08scene_no\x18\x03 \x01(\r\x12\r\n\x05place\x18\x04 \x01(\t\"\xfb\x01\n\x10ScanCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.govcode.common.v1.Verdict\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1b.govcode.code.v1.ScanAnswer\x12-\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12\x32\n\rhome_evidence\x18\x04 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12\x18\n\x10home_region_name\x18\x05 \x01(\t\x12\x10\n\x08replayed\x18\x06 \x01(\x08\"\x81\x01\n\x12ListRecordsRequest\x12\x15\n\rsession_token\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\\\n\x13ListRecordsResponse\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.govcode.code.v1.ScanRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x12WatchEventsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"<\n\x13WatchEventsResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.govcode.code.v1.Event\"_\n\x11ListEventsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\'\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"L\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.govcode.code.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t2\xe4\x08\n\x16\x43odeApplicationService\x12p\n\x13\x42\x65ginIdentification\x12+.govcode.code.v1.BeginIdentificationRequest\x1a,.govcode.code.v1.BeginIdentificationResponse\x12X\n\x0bOpenAccount\x12#.govcode.code.v1.OpenAccountRequest\x1a$.govcode.code.v1.OpenAccountResponse\x12[\n\x0c\x43loseAccount\x12$.govcode.code.v1.CloseAccountRequest\x1a%.govcode.code.v1.CloseAccountResponse\x12X\n\x0bOpenSession\x12#.govcode.code.v1.OpenSessionRequest\x1a$.govcode.code.v1.OpenSessionResponse\x12[\n\x0cListSessions\x12$.govcode.code.v1.ListSessionsRequest\x1a%.govcode.code.v1.ListSessionsResponse\x12[\n\x0c\x43loseSession\x12$.govcode.code.v1.CloseSessionRequest\x1a%.govcode.code.v1.CloseSessionResponse\x12U\n\nBindDevice\x12\".govcode.code.v1.BindDeviceRequest\x1a#.govcode.code.v1.BindDeviceResponse\x12X\n\x0bPresentCode\x12#.govcode.code.v1.PresentCodeRequest\x1a$.govcode.code.v1.PresentCodeResponse\x12O\n\x08ScanCode\x12 .govcode.code.v1.ScanCodeRequest\x1a!.govcode.code.v1.ScanCodeResponse\x12X\n\x0bListRecords\x12#.govcode.code.v1.ListRecordsRequest\x1a$.govcode.code.v1.ListRecordsResponse\x12Z\n\x0bWatchEvents\x12#.govcode.code.v1.WatchEventsRequest\x1a$.govcode.code.v1.WatchEventsResponse0\x01\x12U\n\nListEvents\x12\".govcode.code.v1.ListEventsRequest\x1a#.govcode.code.v1.ListEventsResponseB<\n\x12\x63n.govcode.code.v1P\x01Z$govcode.cn/go/govcode/code/v1;codev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.govcode/code/v1/code_application_service.proto\x12\x0fgovcode.code.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,govcode/authorization/v1/authorization.proto\x1a\x1dgovcode/code/v1/account.proto\x1a\x1bgovcode/code/v1/event.proto\x1a\x1agovcode/code/v1/scan.proto\x1a\"govcode/code/v1/service_code.proto\x1a govcode/common/v1/evidence.proto\x1a\x1egovcode/common/v1/holder.proto\x1a\x1fgovcode/common/v1/subject.proto\x1a\x1fgovcode/common/v1/verdict.proto\"R\n\x1a\x42\x65ginIdentificationRequest\x12\x34\n\x0csubject_kind\x18\x01 \x01(\x0e\x32\x1e.govcode.common.v1.SubjectKind\"\x97\x01\n\x1b\x42\x65ginIdentificationResponse\x12\x19\n\x11identification_id\x18\x01 \x01(\t\x12\x1a\n\x12provider_challenge\x18\x02 \x01(\x0c\x12\x10\n\x08provider\x18\x03 \x01(\t\x12/\n\x0b\x65xpire_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x92\x01\n\x12OpenAccountRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x39\n\x0eidentification\x18\x02 \x01(\x0b\x32!.govcode.common.v1.Identification\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"}\n\x13OpenAccountResponse\x12)\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Account\x12)\n\x07session\x18\x02 \x01(\x0b\x32\x18.govcode.code.v1.Session\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"o\n\x13\x43loseAccountRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x15\n\rsession_token\x18\x02 \x01(\t\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"j\n\x14\x43loseAccountResponse\x12)\n\x07\x61\x63\x63ount\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Account\x12\x15\n\rrevoked_codes\x18\x02 \x01(\r\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x92\x01\n\x12OpenSessionRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x39\n\x0eidentification\x18\x02 \x01(\x0b\x32!.govcode.common.v1.Identification\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"R\n\x13OpenSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Session\x12\x10\n\x08replayed\x18\x02 \x01(\x08\",\n\x13ListSessionsRequest\x12\x15\n\rsession_token\x18\x01 \x01(\t\"B\n\x14ListSessionsResponse\x12*\n\x08sessions\x18\x01 \x03(\x0b\x32\x18.govcode.code.v1.Session\"@\n\x13\x43loseSessionRequest\x12\x15\n\rsession_token\x18\x01 \x01(\t\x12\x12\n\nsession_id\x18\x02 \x01(\t\"A\n\x14\x43loseSessionResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Session\"\x91\x01\n\x11\x42indDeviceRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x39\n\x0eidentification\x18\x02 \x01(\x0b\x32!.govcode.common.v1.Identification\x12-\n\x05proof\x18\x03 \x01(\x0b\x32\x1e.govcode.common.v1.HolderProof\"i\n\x12\x42indDeviceResponse\x12)\n\x07session\x18\x01 \x01(\x0b\x32\x18.govcode.code.v1.Session\x12\x16\n\x0e\x65nded_sessions\x18\x02 \x01(\r\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"\x94\x02\n\x12PresentCodeRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x15\n\rsession_token\x18\x02 \x01(\t\x12\x10\n\x08scene_no\x18\x03 \x01(\r\x12\x34\n\rterminal_type\x18\x04 \x01(\x0e\x32\x1d.govcode.code.v1.TerminalType\x12)\n\x07\x63\x61rrier\x18\x05 \x01(\x0e\x32\x18.govcode.code.v1.Carrier\x12-\n\x07profile\x18\x06 \x01(\x0e\x32\x1c.govcode.code.v1.CodeProfile\x12\x10\n\x08one_time\x18\x07 \x01(\x08\x12\x1f\n\x17on_behalf_of_account_id\x18\x08 \x01(\t\"b\n\x13PresentCodeResponse\x12)\n\x04\x63ode\x18\x01 \x01(\x0b\x32\x1b.govcode.code.v1.IssuedCode\x12\x0e\n\x06reused\x18\x02 \x01(\x08\x12\x10\n\x08replayed\x18\x03 \x01(\x08\"Y\n\x0fScanCodeRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x11\n\tcode_text\x18\x02 \x01(\t\x12\x10\n\x08scene_no\x18\x03 \x01(\r\x12\r\n\x05place\x18\x04 \x01(\t\"\xfb\x01\n\x10ScanCodeResponse\x12+\n\x07verdict\x18\x01 \x01(\x0b\x32\x1a.govcode.common.v1.Verdict\x12+\n\x06\x61nswer\x18\x02 \x01(\x0b\x32\x1b.govcode.code.v1.ScanAnswer\x12-\n\x08\x65vidence\x18\x03 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12\x32\n\rhome_evidence\x18\x04 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12\x18\n\x10home_region_name\x18\x05 \x01(\t\x12\x10\n\x08replayed\x18\x06 \x01(\x08\"\x81\x01\n\x12ListRecordsRequest\x12\x15\n\rsession_token\x18\x01 \x01(\t\x12-\n\tfrom_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\"\\\n\x13ListRecordsResponse\x12,\n\x07records\x18\x01 \x03(\x0b\x32\x1b.govcode.code.v1.ScanRecord\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"$\n\x12WatchEventsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\"<\n\x13WatchEventsResponse\x12%\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x16.govcode.code.v1.Event\"_\n\x11ListEventsRequest\x12\x0e\n\x06\x63ursor\x18\x01 \x01(\t\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\'\n\x04wait\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"L\n\x12ListEventsResponse\x12&\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x16.govcode.code.v1.Event\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\"T\n\x14ScanSceneCodeRequest\x12\x12\n\nbiz_serial\x18\x01 \x01(\t\x12\x15\n\rsession_token\x18\x02 \x01(\t\x12\x11\n\tcode_text\x18\x03 \x01(\t\"i\n\x15ScanSceneCodeResponse\x12>\n\rauthorization\x18\x01 \x01(\x0b\x32\'.govcode.authorization.v1.Authorization\x12\x10\n\x08replayed\x18\x02 \x01(\x08\x32\xc4\t\n\x16\x43odeApplicationService\x12p\n\x13\x42\x65ginIdentification\x12+.govcode.code.v1.BeginIdentificationRequest\x1a,.govcode.code.v1.BeginIdentificationResponse\x12X\n\x0bOpenAccount\x12#.govcode.code.v1.OpenAccountRequest\x1a$.govcode.code.v1.OpenAccountResponse\x12[\n\x0c\x43loseAccount\x12$.govcode.code.v1.CloseAccountRequest\x1a%.govcode.code.v1.CloseAccountResponse\x12X\n\x0bOpenSession\x12#.govcode.code.v1.OpenSessionRequest\x1a$.govcode.code.v1.OpenSessionResponse\x12[\n\x0cListSessions\x12$.govcode.code.v1.ListSessionsRequest\x1a%.govcode.code.v1.ListSessionsResponse\x12[\n\x0c\x43loseSession\x12$.govcode.code.v1.CloseSessionRequest\x1a%.govcode.code.v1.CloseSessionResponse\x12U\n\nBindDevice\x12\".govcode.code.v1.BindDeviceRequest\x1a#.govcode.code.v1.BindDeviceResponse\x12X\n\x0bPresentCode\x12#.govcode.code.v1.PresentCodeRequest\x1a$.govcode.code.v1.PresentCodeResponse\x12O\n\x08ScanCode\x12 .govcode.code.v1.ScanCodeRequest\x1a!.govcode.code.v1.ScanCodeResponse\x12^\n\rScanSceneCode\x12%.govcode.code.v1.ScanSceneCodeRequest\x1a&.govcode.code.v1.ScanSceneCodeResponse\x12X\n\x0bListRecords\x12#.govcode.code.v1.ListRecordsRequest\x1a$.govcode.code.v1.ListRecordsResponse\x12Z\n\x0bWatchEvents\x12#.govcode.code.v1.WatchEventsRequest\x1a$.govcode.code.v1.WatchEventsResponse0\x01\x12U\n\nListEvents\x12\".govcode.code.v1.ListEventsRequest\x1a#.govcode.code.v1.ListEventsResponseB<\n\x12\x63n.govcode.code.v1P\x01Z$govcode.cn/go/govcode/code/v1;codev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,54 +43,58 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'govcode.code.v1.code_applic
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022cn.govcode.code.v1P\001Z$govcode.cn/go/govcode/code/v1;codev1'
-  _globals['_BEGINIDENTIFICATIONREQUEST']._serialized_start=388
-  _globals['_BEGINIDENTIFICATIONREQUEST']._serialized_end=470
-  _globals['_BEGINIDENTIFICATIONRESPONSE']._serialized_start=473
-  _globals['_BEGINIDENTIFICATIONRESPONSE']._serialized_end=624
-  _globals['_OPENACCOUNTREQUEST']._serialized_start=627
-  _globals['_OPENACCOUNTREQUEST']._serialized_end=773
-  _globals['_OPENACCOUNTRESPONSE']._serialized_start=775
-  _globals['_OPENACCOUNTRESPONSE']._serialized_end=900
-  _globals['_CLOSEACCOUNTREQUEST']._serialized_start=902
-  _globals['_CLOSEACCOUNTREQUEST']._serialized_end=1013
-  _globals['_CLOSEACCOUNTRESPONSE']._serialized_start=1015
-  _globals['_CLOSEACCOUNTRESPONSE']._serialized_end=1121
-  _globals['_OPENSESSIONREQUEST']._serialized_start=1124
-  _globals['_OPENSESSIONREQUEST']._serialized_end=1270
-  _globals['_OPENSESSIONRESPONSE']._serialized_start=1272
-  _globals['_OPENSESSIONRESPONSE']._serialized_end=1354
-  _globals['_LISTSESSIONSREQUEST']._serialized_start=1356
-  _globals['_LISTSESSIONSREQUEST']._serialized_end=1400
-  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1402
-  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1468
-  _globals['_CLOSESESSIONREQUEST']._serialized_start=1470
-  _globals['_CLOSESESSIONREQUEST']._serialized_end=1534
-  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1536
-  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1601
-  _globals['_BINDDEVICEREQUEST']._serialized_start=1604
-  _globals['_BINDDEVICEREQUEST']._serialized_end=1749
-  _globals['_BINDDEVICERESPONSE']._serialized_start=1751
-  _globals['_BINDDEVICERESPONSE']._serialized_end=1856
-  _globals['_PRESENTCODEREQUEST']._serialized_start=1859
-  _globals['_PRESENTCODEREQUEST']._serialized_end=2135
-  _globals['_PRESENTCODERESPONSE']._serialized_start=2137
-  _globals['_PRESENTCODERESPONSE']._serialized_end=2235
-  _globals['_SCANCODEREQUEST']._serialized_start=2237
-  _globals['_SCANCODEREQUEST']._serialized_end=2326
-  _globals['_SCANCODERESPONSE']._serialized_start=2329
-  _globals['_SCANCODERESPONSE']._serialized_end=2580
-  _globals['_LISTRECORDSREQUEST']._serialized_start=2583
-  _globals['_LISTRECORDSREQUEST']._serialized_end=2712
-  _globals['_LISTRECORDSRESPONSE']._serialized_start=2714
-  _globals['_LISTRECORDSRESPONSE']._serialized_end=2806
-  _globals['_WATCHEVENTSREQUEST']._serialized_start=2808
-  _globals['_WATCHEVENTSREQUEST']._serialized_end=2844
-  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2846
-  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2906
-  _globals['_LISTEVENTSREQUEST']._serialized_start=2908
-  _globals['_LISTEVENTSREQUEST']._serialized_end=3003
-  _globals['_LISTEVENTSRESPONSE']._serialized_start=3005
-  _globals['_LISTEVENTSRESPONSE']._serialized_end=3081
-  _globals['_CODEAPPLICATIONSERVICE']._serialized_start=3084
-  _globals['_CODEAPPLICATIONSERVICE']._serialized_end=4208
+  _globals['_BEGINIDENTIFICATIONREQUEST']._serialized_start=434
+  _globals['_BEGINIDENTIFICATIONREQUEST']._serialized_end=516
+  _globals['_BEGINIDENTIFICATIONRESPONSE']._serialized_start=519
+  _globals['_BEGINIDENTIFICATIONRESPONSE']._serialized_end=670
+  _globals['_OPENACCOUNTREQUEST']._serialized_start=673
+  _globals['_OPENACCOUNTREQUEST']._serialized_end=819
+  _globals['_OPENACCOUNTRESPONSE']._serialized_start=821
+  _globals['_OPENACCOUNTRESPONSE']._serialized_end=946
+  _globals['_CLOSEACCOUNTREQUEST']._serialized_start=948
+  _globals['_CLOSEACCOUNTREQUEST']._serialized_end=1059
+  _globals['_CLOSEACCOUNTRESPONSE']._serialized_start=1061
+  _globals['_CLOSEACCOUNTRESPONSE']._serialized_end=1167
+  _globals['_OPENSESSIONREQUEST']._serialized_start=1170
+  _globals['_OPENSESSIONREQUEST']._serialized_end=1316
+  _globals['_OPENSESSIONRESPONSE']._serialized_start=1318
+  _globals['_OPENSESSIONRESPONSE']._serialized_end=1400
+  _globals['_LISTSESSIONSREQUEST']._serialized_start=1402
+  _globals['_LISTSESSIONSREQUEST']._serialized_end=1446
+  _globals['_LISTSESSIONSRESPONSE']._serialized_start=1448
+  _globals['_LISTSESSIONSRESPONSE']._serialized_end=1514
+  _globals['_CLOSESESSIONREQUEST']._serialized_start=1516
+  _globals['_CLOSESESSIONREQUEST']._serialized_end=1580
+  _globals['_CLOSESESSIONRESPONSE']._serialized_start=1582
+  _globals['_CLOSESESSIONRESPONSE']._serialized_end=1647
+  _globals['_BINDDEVICEREQUEST']._serialized_start=1650
+  _globals['_BINDDEVICEREQUEST']._serialized_end=1795
+  _globals['_BINDDEVICERESPONSE']._serialized_start=1797
+  _globals['_BINDDEVICERESPONSE']._serialized_end=1902
+  _globals['_PRESENTCODEREQUEST']._serialized_start=1905
+  _globals['_PRESENTCODEREQUEST']._serialized_end=2181
+  _globals['_PRESENTCODERESPONSE']._serialized_start=2183
+  _globals['_PRESENTCODERESPONSE']._serialized_end=2281
+  _globals['_SCANCODEREQUEST']._serialized_start=2283
+  _globals['_SCANCODEREQUEST']._serialized_end=2372
+  _globals['_SCANCODERESPONSE']._serialized_start=2375
+  _globals['_SCANCODERESPONSE']._serialized_end=2626
+  _globals['_LISTRECORDSREQUEST']._serialized_start=2629
+  _globals['_LISTRECORDSREQUEST']._serialized_end=2758
+  _globals['_LISTRECORDSRESPONSE']._serialized_start=2760
+  _globals['_LISTRECORDSRESPONSE']._serialized_end=2852
+  _globals['_WATCHEVENTSREQUEST']._serialized_start=2854
+  _globals['_WATCHEVENTSREQUEST']._serialized_end=2890
+  _globals['_WATCHEVENTSRESPONSE']._serialized_start=2892
+  _globals['_WATCHEVENTSRESPONSE']._serialized_end=2952
+  _globals['_LISTEVENTSREQUEST']._serialized_start=2954
+  _globals['_LISTEVENTSREQUEST']._serialized_end=3049
+  _globals['_LISTEVENTSRESPONSE']._serialized_start=3051
+  _globals['_LISTEVENTSRESPONSE']._serialized_end=3127
+  _globals['_SCANSCENECODEREQUEST']._serialized_start=3129
+  _globals['_SCANSCENECODEREQUEST']._serialized_end=3213
+  _globals['_SCANSCENECODERESPONSE']._serialized_start=3215
+  _globals['_SCANSCENECODERESPONSE']._serialized_end=3320
+  _globals['_CODEAPPLICATIONSERVICE']._serialized_start=3323
+  _globals['_CODEAPPLICATIONSERVICE']._serialized_end=4543
 # @@protoc_insertion_point(module_scope)

@@ -9,6 +9,7 @@ from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from govcode.authorization.v1 import authorization_pb2 as _authorization_pb2
 from govcode.code.v1 import account_pb2 as _account_pb2
 from govcode.code.v1 import event_pb2 as _event_pb2
 from govcode.code.v1 import scan_pb2 as _scan_pb2
@@ -779,3 +780,61 @@ class ListEventsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListEventsResponse: _TypeAlias = ListEventsResponse  # noqa: Y015
+
+@_typing.final
+class ScanSceneCodeRequest(_message.Message):
+    """ScanSceneCodeRequest is a code that the holder scanned."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    BIZ_SERIAL_FIELD_NUMBER: _builtins.int
+    SESSION_TOKEN_FIELD_NUMBER: _builtins.int
+    CODE_TEXT_FIELD_NUMBER: _builtins.int
+    biz_serial: _builtins.str
+    """Required. Serial of the act, as in OpenAccountRequest."""
+    session_token: _builtins.str
+    """Required. Token of the session."""
+    code_text: _builtins.str
+    """Required. The text as it was read, at most 1,024 characters."""
+    def __init__(
+        self,
+        *,
+        biz_serial: _builtins.str = ...,
+        session_token: _builtins.str = ...,
+        code_text: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["biz_serial", b"biz_serial", "code_text", b"code_text", "session_token", b"session_token"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanSceneCodeRequest: _TypeAlias = ScanSceneCodeRequest  # noqa: Y015
+
+@_typing.final
+class ScanSceneCodeResponse(_message.Message):
+    """ScanSceneCodeResponse is what the scene's relying party asks for."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_FIELD_NUMBER: _builtins.int
+    REPLAYED_FIELD_NUMBER: _builtins.int
+    replayed: _builtins.bool
+    """Output only. Whether this repeats an earlier answer."""
+    @_builtins.property
+    def authorization(self) -> _authorization_pb2.Authorization:
+        """Output only. The pending authorization."""
+
+    def __init__(
+        self,
+        *,
+        authorization: _authorization_pb2.Authorization | None = ...,
+        replayed: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization", b"authorization", "replayed", b"replayed"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ScanSceneCodeResponse: _TypeAlias = ScanSceneCodeResponse  # noqa: Y015

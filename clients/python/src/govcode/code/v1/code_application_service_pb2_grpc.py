@@ -80,6 +80,11 @@ class CodeApplicationServiceStub(object):
                 request_serializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanCodeRequest.SerializeToString,
                 response_deserializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanCodeResponse.FromString,
                 _registered_method=True)
+        self.ScanSceneCode = channel.unary_unary(
+                '/govcode.code.v1.CodeApplicationService/ScanSceneCode',
+                request_serializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanSceneCodeRequest.SerializeToString,
+                response_deserializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanSceneCodeResponse.FromString,
+                _registered_method=True)
         self.ListRecords = channel.unary_unary(
                 '/govcode.code.v1.CodeApplicationService/ListRecords',
                 request_serializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ListRecordsRequest.SerializeToString,
@@ -182,6 +187,15 @@ class CodeApplicationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ScanSceneCode(self, request, context):
+        """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
+        Callers: app.holder
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def ListRecords(self, request, context):
         """Lists the uses of the account's codes, newest first.
         Callers: app.holder
@@ -256,6 +270,11 @@ def add_CodeApplicationServiceServicer_to_server(servicer, server):
                     servicer.ScanCode,
                     request_deserializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanCodeRequest.FromString,
                     response_serializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanCodeResponse.SerializeToString,
+            ),
+            'ScanSceneCode': grpc.unary_unary_rpc_method_handler(
+                    servicer.ScanSceneCode,
+                    request_deserializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanSceneCodeRequest.FromString,
+                    response_serializer=govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanSceneCodeResponse.SerializeToString,
             ),
             'ListRecords': grpc.unary_unary_rpc_method_handler(
                     servicer.ListRecords,
@@ -517,6 +536,33 @@ class CodeApplicationService(object):
             '/govcode.code.v1.CodeApplicationService/ScanCode',
             govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanCodeRequest.SerializeToString,
             govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanCodeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ScanSceneCode(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.code.v1.CodeApplicationService/ScanSceneCode',
+            govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanSceneCodeRequest.SerializeToString,
+            govcode_dot_code_dot_v1_dot_code__application__service__pb2.ScanSceneCodeResponse.FromString,
             options,
             channel_credentials,
             insecure,

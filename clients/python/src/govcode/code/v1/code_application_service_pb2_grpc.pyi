@@ -78,6 +78,11 @@ class CodeApplicationServiceStub:
     Callers: app.relying_party, scanner
     Errors: SCENE_UNKNOWN, SCENE_NOT_ALLOWED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, RATE_LIMITED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
+    ScanSceneCode: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ScanSceneCodeRequest, _code_application_service_pb2.ScanSceneCodeResponse]
+    """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
+    Callers: app.holder
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    """
     ListRecords: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ListRecordsRequest, _code_application_service_pb2.ListRecordsResponse]
     """Lists the uses of the account's codes, newest first.
     Callers: app.holder
@@ -143,6 +148,11 @@ class CodeApplicationServiceAsyncStub(CodeApplicationServiceStub):
     """Scans a code (扫码): decides, consumes a one-time code, discloses what the scene may see, tells the holder. A code of another region is decided by its home node.
     Callers: app.relying_party, scanner
     Errors: SCENE_UNKNOWN, SCENE_NOT_ALLOWED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, RATE_LIMITED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    """
+    ScanSceneCode: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ScanSceneCodeRequest, _code_application_service_pb2.ScanSceneCodeResponse]  # type: ignore[assignment]
+    """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
+    Callers: app.holder
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     ListRecords: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ListRecordsRequest, _code_application_service_pb2.ListRecordsResponse]  # type: ignore[assignment]
     """Lists the uses of the account's codes, newest first.
@@ -260,6 +270,17 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Scans a code (扫码): decides, consumes a one-time code, discloses what the scene may see, tells the holder. A code of another region is decided by its home node.
         Callers: app.relying_party, scanner
         Errors: SCENE_UNKNOWN, SCENE_NOT_ALLOWED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, RATE_LIMITED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def ScanSceneCode(
+        self,
+        request: _code_application_service_pb2.ScanSceneCodeRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_code_application_service_pb2.ScanSceneCodeResponse, _abc.Awaitable[_code_application_service_pb2.ScanSceneCodeResponse]]:
+        """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
+        Callers: app.holder
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

@@ -389,8 +389,16 @@ class ResolveCodeRequest(_message.Message):
 
     SCAN_ID_FIELD_NUMBER: _builtins.int
     FIELD_NAMES_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    WHOLE_FIELD_NUMBER: _builtins.int
     scan_id: _builtins.str
     """Required. scan_id of the caller's own VALID scan, at most ten minutes old."""
+    authorization_id: _builtins.str
+    """Optional. A GRANTED authorization of the same subject, with an item of licence type `subject` that names the fields:
+    they come whole. Without it a field that the scene may see only masked comes masked.
+    """
+    whole: _builtins.bool
+    """Optional. Whether the fields are wanted whole; refused with CONSENT_REQUIRED where neither scene nor authorization allows it."""
     @_builtins.property
     def field_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required. Names of the fields wanted, each within the scene's scope. Example: `name`."""
@@ -400,10 +408,12 @@ class ResolveCodeRequest(_message.Message):
         *,
         scan_id: _builtins.str = ...,
         field_names: _abc.Iterable[_builtins.str] | None = ...,
+        authorization_id: _builtins.str = ...,
+        whole: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["field_names", b"field_names", "scan_id", b"scan_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_id", b"authorization_id", "field_names", b"field_names", "scan_id", b"scan_id", "whole", b"whole"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -23,11 +23,12 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from govcode.authorization.v1 import authorization_pb2 as govcode_dot_authorization_dot_v1_dot_authorization__pb2
 from govcode.common.v1 import scene_pb2 as govcode_dot_common_dot_v1_dot_scene__pb2
 from govcode.common.v1 import verdict_pb2 as govcode_dot_common_dot_v1_dot_verdict__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgovcode/code/v1/event.proto\x12\x0fgovcode.code.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1dgovcode/common/v1/scene.proto\x1a\x1fgovcode/common/v1/verdict.proto\"\x90\x03\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12/\n\theartbeat\x18\x05 \x01(\x0b\x32\x1a.govcode.code.v1.HeartbeatH\x00\x12\x34\n\x0c\x63ode_scanned\x18\x06 \x01(\x0b\x32\x1c.govcode.code.v1.CodeScannedH\x00\x12?\n\x12\x63ode_state_changed\x18\x07 \x01(\x0b\x32!.govcode.code.v1.CodeStateChangedH\x00\x12\x36\n\rsession_ended\x18\x08 \x01(\x0b\x32\x1d.govcode.code.v1.SessionEndedH\x00\x12\x38\n\x0e\x61\x63\x63ount_closed\x18\t \x01(\x0b\x32\x1e.govcode.code.v1.AccountClosedH\x00\x42\x06\n\x04kind\"\x0b\n\tHeartbeat\"\xd4\x01\n\x0b\x43odeScanned\x12\x0f\n\x07\x63ode_id\x18\x01 \x01(\x0c\x12\x0f\n\x07scan_id\x18\x02 \x01(\t\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.govcode.common.v1.Outcome\x12\x1a\n\x12relying_party_name\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\x32\n\x0bscene_class\x18\x06 \x01(\x0e\x32\x1d.govcode.common.v1.SceneClass\x12\x17\n\x0fvisited_node_id\x18\x07 \x01(\t\"2\n\x10\x43odeStateChanged\x12\x0f\n\x07\x63ode_id\x18\x01 \x01(\x0c\x12\r\n\x05state\x18\x02 \x01(\t\"2\n\x0cSessionEnded\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x0f\n\rAccountClosedB<\n\x12\x63n.govcode.code.v1P\x01Z$govcode.cn/go/govcode/code/v1;codev1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bgovcode/code/v1/event.proto\x12\x0fgovcode.code.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a,govcode/authorization/v1/authorization.proto\x1a\x1dgovcode/common/v1/scene.proto\x1a\x1fgovcode/common/v1/verdict.proto\"\xda\x04\n\x05\x45vent\x12\x10\n\x08\x65vent_id\x18\x01 \x01(\t\x12\x0e\n\x06\x63ursor\x18\x02 \x01(\t\x12/\n\x0b\x63reate_time\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\naccount_id\x18\x04 \x01(\t\x12/\n\theartbeat\x18\x05 \x01(\x0b\x32\x1a.govcode.code.v1.HeartbeatH\x00\x12\x34\n\x0c\x63ode_scanned\x18\x06 \x01(\x0b\x32\x1c.govcode.code.v1.CodeScannedH\x00\x12?\n\x12\x63ode_state_changed\x18\x07 \x01(\x0b\x32!.govcode.code.v1.CodeStateChangedH\x00\x12\x36\n\rsession_ended\x18\x08 \x01(\x0b\x32\x1d.govcode.code.v1.SessionEndedH\x00\x12\x38\n\x0e\x61\x63\x63ount_closed\x18\t \x01(\x0b\x32\x1e.govcode.code.v1.AccountClosedH\x00\x12J\n\x17\x61uthorization_requested\x18\n \x01(\x0b\x32\'.govcode.code.v1.AuthorizationRequestedH\x00\x12\x46\n\x15\x61uthorization_changed\x18\x0b \x01(\x0b\x32%.govcode.code.v1.AuthorizationChangedH\x00\x12\x34\n\x0clicense_used\x18\x0c \x01(\x0b\x32\x1c.govcode.code.v1.LicenseUsedH\x00\x42\x06\n\x04kind\"\x0b\n\tHeartbeat\"\xd4\x01\n\x0b\x43odeScanned\x12\x0f\n\x07\x63ode_id\x18\x01 \x01(\x0c\x12\x0f\n\x07scan_id\x18\x02 \x01(\t\x12+\n\x07outcome\x18\x03 \x01(\x0e\x32\x1a.govcode.common.v1.Outcome\x12\x1a\n\x12relying_party_name\x18\x04 \x01(\t\x12\r\n\x05place\x18\x05 \x01(\t\x12\x32\n\x0bscene_class\x18\x06 \x01(\x0e\x32\x1d.govcode.common.v1.SceneClass\x12\x17\n\x0fvisited_node_id\x18\x07 \x01(\t\"2\n\x10\x43odeStateChanged\x12\x0f\n\x07\x63ode_id\x18\x01 \x01(\x0c\x12\r\n\x05state\x18\x02 \x01(\t\"2\n\x0cSessionEnded\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"\x0f\n\rAccountClosed\"\x9b\x01\n\x16\x41uthorizationRequested\x12\x18\n\x10\x61uthorization_id\x18\x01 \x01(\t\x12\x1a\n\x12relying_party_name\x18\x02 \x01(\t\x12\x13\n\x0bmatter_code\x18\x03 \x01(\t\x12\x36\n\x12\x64\x65\x63ide_before_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\xa8\x01\n\x14\x41uthorizationChanged\x12\x18\n\x10\x61uthorization_id\x18\x01 \x01(\t\x12;\n\x05state\x18\x02 \x01(\x0e\x32,.govcode.authorization.v1.AuthorizationState\x12\x39\n\x0blegal_basis\x18\x03 \x01(\x0e\x32$.govcode.authorization.v1.LegalBasis\"\xa3\x01\n\x0bLicenseUsed\x12\x18\n\x10\x61uthorization_id\x18\x01 \x01(\t\x12\x0e\n\x06use_id\x18\x02 \x01(\t\x12\x14\n\x0clicense_type\x18\x03 \x01(\t\x12\x1a\n\x12relying_party_name\x18\x04 \x01(\t\x12\x38\n\x05state\x18\x05 \x01(\x0e\x32).govcode.authorization.v1.LicenseUseStateB<\n\x12\x63n.govcode.code.v1P\x01Z$govcode.cn/go/govcode/code/v1;codev1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,16 +36,22 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'govcode.code.v1.event_pb2',
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\022cn.govcode.code.v1P\001Z$govcode.cn/go/govcode/code/v1;codev1'
-  _globals['_EVENT']._serialized_start=146
-  _globals['_EVENT']._serialized_end=546
-  _globals['_HEARTBEAT']._serialized_start=548
-  _globals['_HEARTBEAT']._serialized_end=559
-  _globals['_CODESCANNED']._serialized_start=562
-  _globals['_CODESCANNED']._serialized_end=774
-  _globals['_CODESTATECHANGED']._serialized_start=776
-  _globals['_CODESTATECHANGED']._serialized_end=826
-  _globals['_SESSIONENDED']._serialized_start=828
-  _globals['_SESSIONENDED']._serialized_end=878
-  _globals['_ACCOUNTCLOSED']._serialized_start=880
-  _globals['_ACCOUNTCLOSED']._serialized_end=895
+  _globals['_EVENT']._serialized_start=192
+  _globals['_EVENT']._serialized_end=794
+  _globals['_HEARTBEAT']._serialized_start=796
+  _globals['_HEARTBEAT']._serialized_end=807
+  _globals['_CODESCANNED']._serialized_start=810
+  _globals['_CODESCANNED']._serialized_end=1022
+  _globals['_CODESTATECHANGED']._serialized_start=1024
+  _globals['_CODESTATECHANGED']._serialized_end=1074
+  _globals['_SESSIONENDED']._serialized_start=1076
+  _globals['_SESSIONENDED']._serialized_end=1126
+  _globals['_ACCOUNTCLOSED']._serialized_start=1128
+  _globals['_ACCOUNTCLOSED']._serialized_end=1143
+  _globals['_AUTHORIZATIONREQUESTED']._serialized_start=1146
+  _globals['_AUTHORIZATIONREQUESTED']._serialized_end=1301
+  _globals['_AUTHORIZATIONCHANGED']._serialized_start=1304
+  _globals['_AUTHORIZATIONCHANGED']._serialized_end=1472
+  _globals['_LICENSEUSED']._serialized_start=1475
+  _globals['_LICENSEUSED']._serialized_end=1638
 # @@protoc_insertion_point(module_scope)

@@ -6,6 +6,7 @@ What happens to the codes and accounts of an application, as one stream."""
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from govcode.authorization.v1 import authorization_pb2 as _authorization_pb2
 from govcode.common.v1 import scene_pb2 as _scene_pb2
 from govcode.common.v1 import verdict_pb2 as _verdict_pb2
 import builtins as _builtins
@@ -36,6 +37,9 @@ class Event(_message.Message):
     CODE_STATE_CHANGED_FIELD_NUMBER: _builtins.int
     SESSION_ENDED_FIELD_NUMBER: _builtins.int
     ACCOUNT_CLOSED_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_REQUESTED_FIELD_NUMBER: _builtins.int
+    AUTHORIZATION_CHANGED_FIELD_NUMBER: _builtins.int
+    LICENSE_USED_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Output only. Id of the event, the same on each delivery."""
     cursor: _builtins.str
@@ -66,6 +70,18 @@ class Event(_message.Message):
     def account_closed(self) -> Global___AccountClosed:
         """The account was closed."""
 
+    @_builtins.property
+    def authorization_requested(self) -> Global___AuthorizationRequested:
+        """A relying party asks the holder for an authorization."""
+
+    @_builtins.property
+    def authorization_changed(self) -> Global___AuthorizationChanged:
+        """An authorization reached a new state."""
+
+    @_builtins.property
+    def license_used(self) -> Global___LicenseUsed:
+        """A licence was used."""
+
     def __init__(
         self,
         *,
@@ -78,12 +94,15 @@ class Event(_message.Message):
         code_state_changed: Global___CodeStateChanged | None = ...,
         session_ended: Global___SessionEnded | None = ...,
         account_closed: Global___AccountClosed | None = ...,
+        authorization_requested: Global___AuthorizationRequested | None = ...,
+        authorization_changed: Global___AuthorizationChanged | None = ...,
+        license_used: Global___LicenseUsed | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["account_closed", b"account_closed", "code_scanned", b"code_scanned", "code_state_changed", b"code_state_changed", "create_time", b"create_time", "heartbeat", b"heartbeat", "kind", b"kind", "session_ended", b"session_ended"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["account_closed", b"account_closed", "authorization_changed", b"authorization_changed", "authorization_requested", b"authorization_requested", "code_scanned", b"code_scanned", "code_state_changed", b"code_state_changed", "create_time", b"create_time", "heartbeat", b"heartbeat", "kind", b"kind", "license_used", b"license_used", "session_ended", b"session_ended"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_closed", b"account_closed", "account_id", b"account_id", "code_scanned", b"code_scanned", "code_state_changed", b"code_state_changed", "create_time", b"create_time", "cursor", b"cursor", "event_id", b"event_id", "heartbeat", b"heartbeat", "kind", b"kind", "session_ended", b"session_ended"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["account_closed", b"account_closed", "account_id", b"account_id", "authorization_changed", b"authorization_changed", "authorization_requested", b"authorization_requested", "code_scanned", b"code_scanned", "code_state_changed", b"code_state_changed", "create_time", b"create_time", "cursor", b"cursor", "event_id", b"event_id", "heartbeat", b"heartbeat", "kind", b"kind", "license_used", b"license_used", "session_ended", b"session_ended"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["heartbeat", "code_scanned", "code_state_changed", "session_ended", "account_closed"]  # noqa: Y015
+    _WhichOneofReturnType_kind: _TypeAlias = _typing.Literal["heartbeat", "code_scanned", "code_state_changed", "session_ended", "account_closed", "authorization_requested", "authorization_changed", "license_used"]  # noqa: Y015
     _WhichOneofArgType_kind: _TypeAlias = _typing.Literal["kind", b"kind"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_kind) -> _WhichOneofReturnType_kind | None: ...
 
@@ -220,3 +239,109 @@ class AccountClosed(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AccountClosed: _TypeAlias = AccountClosed  # noqa: Y015
+
+@_typing.final
+class AuthorizationRequested(_message.Message):
+    """AuthorizationRequested tells the holder's back end that the holder is asked; it reads the rest by GetAuthorization. To
+    the relying party it tells that a holder scanned its scene code; then account_id of the event is empty.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    RELYING_PARTY_NAME_FIELD_NUMBER: _builtins.int
+    MATTER_CODE_FIELD_NUMBER: _builtins.int
+    DECIDE_BEFORE_TIME_FIELD_NUMBER: _builtins.int
+    authorization_id: _builtins.str
+    """Output only. The authorization."""
+    relying_party_name: _builtins.str
+    """Output only. Name of the recipient."""
+    matter_code: _builtins.str
+    """Output only. The matter."""
+    @_builtins.property
+    def decide_before_time(self) -> _timestamp_pb2.Timestamp:
+        """Output only. Until when the holder may decide."""
+
+    def __init__(
+        self,
+        *,
+        authorization_id: _builtins.str = ...,
+        relying_party_name: _builtins.str = ...,
+        matter_code: _builtins.str = ...,
+        decide_before_time: _timestamp_pb2.Timestamp | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["decide_before_time", b"decide_before_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_id", b"authorization_id", "decide_before_time", b"decide_before_time", "matter_code", b"matter_code", "relying_party_name", b"relying_party_name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationRequested: _TypeAlias = AuthorizationRequested  # noqa: Y015
+
+@_typing.final
+class AuthorizationChanged(_message.Message):
+    """AuthorizationChanged tells the new state."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    LEGAL_BASIS_FIELD_NUMBER: _builtins.int
+    authorization_id: _builtins.str
+    """Output only. The authorization."""
+    state: _authorization_pb2.AuthorizationState.ValueType
+    """Output only. Where it stands now."""
+    legal_basis: _authorization_pb2.LegalBasis.ValueType
+    """Output only. Why the data may be used; STATUTORY_DUTY tells the holder of a use without consent."""
+    def __init__(
+        self,
+        *,
+        authorization_id: _builtins.str = ...,
+        state: _authorization_pb2.AuthorizationState.ValueType = ...,
+        legal_basis: _authorization_pb2.LegalBasis.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_id", b"authorization_id", "legal_basis", b"legal_basis", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___AuthorizationChanged: _TypeAlias = AuthorizationChanged  # noqa: Y015
+
+@_typing.final
+class LicenseUsed(_message.Message):
+    """LicenseUsed is the notice of use to the holder."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AUTHORIZATION_ID_FIELD_NUMBER: _builtins.int
+    USE_ID_FIELD_NUMBER: _builtins.int
+    LICENSE_TYPE_FIELD_NUMBER: _builtins.int
+    RELYING_PARTY_NAME_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    authorization_id: _builtins.str
+    """Output only. The authorization."""
+    use_id: _builtins.str
+    """Output only. Id of the use."""
+    license_type: _builtins.str
+    """Output only. Licence type."""
+    relying_party_name: _builtins.str
+    """Output only. Name of the recipient."""
+    state: _authorization_pb2.LicenseUseState.ValueType
+    """Output only. What came of it."""
+    def __init__(
+        self,
+        *,
+        authorization_id: _builtins.str = ...,
+        use_id: _builtins.str = ...,
+        license_type: _builtins.str = ...,
+        relying_party_name: _builtins.str = ...,
+        state: _authorization_pb2.LicenseUseState.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["authorization_id", b"authorization_id", "license_type", b"license_type", "relying_party_name", b"relying_party_name", "state", b"state", "use_id", b"use_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LicenseUsed: _TypeAlias = LicenseUsed  # noqa: Y015

@@ -384,6 +384,161 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
 
     Example: {"reason":"INTERNAL_FAULT","domain":"govcode","metadata":{}}
     """
+    ERROR_REASON_SCOPE_NOT_REGISTERED: _ErrorReason.ValueType  # 701
+    """The matter is not registered for this application. An operator registers it.
+
+    Example: {"reason":"SCOPE_NOT_REGISTERED","domain":"govcode","metadata":{"matter_code":"M-1","app_id":"counter-app"}}
+    """
+    ERROR_REASON_EXCESSIVE_SCOPE: _ErrorReason.ValueType  # 702
+    """An item or field is not within the scope registered for the matter. Ask for less (最小必要).
+
+    Example: {"reason":"EXCESSIVE_SCOPE","domain":"govcode","metadata":{"matter_code":"M-1","license_type":"id-card","field":"photo"}}
+    """
+    ERROR_REASON_AUTHORIZATION_OUT_OF_POLICY: _ErrorReason.ValueType  # 703
+    """Period, number of uses or retention is over what is registered for the matter.
+
+    Example: {"reason":"AUTHORIZATION_OUT_OF_POLICY","domain":"govcode","metadata":{"field":"max_uses","limit":"3"}}
+    """
+    ERROR_REASON_SUBJECT_UNREACHABLE: _ErrorReason.ValueType  # 704
+    """The holder has no application at which a decision could be asked for.
+
+    Example: {"reason":"SUBJECT_UNREACHABLE","domain":"govcode","metadata":{}}
+    """
+    ERROR_REASON_AUTHORIZATION_NOT_FOUND: _ErrorReason.ValueType  # 705
+    """There is no such authorization for this caller.
+
+    Example: {"reason":"AUTHORIZATION_NOT_FOUND","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+    """
+    ERROR_REASON_NOT_OWNER: _ErrorReason.ValueType  # 706
+    """The session is not that of the subject, nor of a guardian or agent who may act for it.
+
+    Example: {"reason":"NOT_OWNER","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+    """
+    ERROR_REASON_AUTHORIZATION_STATE_CONFLICT: _ErrorReason.ValueType  # 707
+    """The state of the authorization does not allow that.
+
+    Example: {"reason":"AUTHORIZATION_STATE_CONFLICT","domain":"govcode","metadata":{"authorization_id":"au_…","state":"DENIED"}}
+    """
+    ERROR_REASON_AUTHORIZATION_TIMED_OUT: _ErrorReason.ValueType  # 708
+    """The holder did not decide in time. The relying party asks again.
+
+    Example: {"reason":"AUTHORIZATION_TIMED_OUT","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+    """
+    ERROR_REASON_NOTICE_CHANGED: _ErrorReason.ValueType  # 709
+    """The text that was signed is not the one in force. Read the authorization again and show its text.
+
+    Example: {"reason":"NOTICE_CHANGED","domain":"govcode","metadata":{"notice_version":"2026-01"}}
+    """
+    ERROR_REASON_SENSITIVE_NOT_CONFIRMED: _ErrorReason.ValueType  # 710
+    """A sensitive item was granted without a confirmation of its own.
+
+    Example: {"reason":"SENSITIVE_NOT_CONFIRMED","domain":"govcode","metadata":{"item_no":"2"}}
+    """
+    ERROR_REASON_STEP_UP_REQUIRED: _ErrorReason.ValueType  # 711
+    """A stronger identity check is needed for this decision. Call BeginStepUp.
+
+    Example: {"reason":"STEP_UP_REQUIRED","domain":"govcode","metadata":{}}
+    """
+    ERROR_REASON_STEP_UP_MISMATCH: _ErrorReason.ValueType  # 712
+    """The identity check was made for another request, other items or another person.
+
+    Example: {"reason":"STEP_UP_MISMATCH","domain":"govcode","metadata":{"why":"OTHER_REQUEST"}}
+    """
+    ERROR_REASON_MANDATE_INVALID: _ErrorReason.ValueType  # 713
+    """The mandate does not cover this act: out of matter or licence type, over, cancelled, suspended, or not the agent's.
+
+    Example: {"reason":"MANDATE_INVALID","domain":"govcode","metadata":{"why":"MATTER"}}
+    """
+    ERROR_REASON_STATUTORY_NOT_ALLOWED: _ErrorReason.ValueType  # 714
+    """The matter is not configured for use without consent, or the duty is not named.
+
+    Example: {"reason":"STATUTORY_NOT_ALLOWED","domain":"govcode","metadata":{"matter_code":"M-1"}}
+    """
+    ERROR_REASON_SCENE_CODE_INVALID: _ErrorReason.ValueType  # 715
+    """The scanned code is not a scene or matter code that holds now, or nothing is asked for there.
+
+    Example: {"reason":"SCENE_CODE_INVALID","domain":"govcode","metadata":{"outcome":"REVOKED"}}
+    """
+    ERROR_REASON_LICENSE_TYPE_UNKNOWN: _ErrorReason.ValueType  # 716
+    """The catalogue has no such licence type or field.
+
+    Example: {"reason":"LICENSE_TYPE_UNKNOWN","domain":"govcode","metadata":{"license_type":"id-card"}}
+    """
+    ERROR_REASON_ITEM_NOT_GRANTED: _ErrorReason.ValueType  # 717
+    """The grant does not hold that item.
+
+    Example: {"reason":"ITEM_NOT_GRANTED","domain":"govcode","metadata":{"authorization_id":"au_…","item_no":"2"}}
+    """
+    ERROR_REASON_MATTER_MISMATCH: _ErrorReason.ValueType  # 718
+    """The grant is for another matter. Another purpose needs a new authorization.
+
+    Example: {"reason":"MATTER_MISMATCH","domain":"govcode","metadata":{"granted":"M-1","asked":"M-2"}}
+    """
+    ERROR_REASON_AUDIENCE_MISMATCH: _ErrorReason.ValueType  # 719
+    """The grant is for another application.
+
+    Example: {"reason":"AUDIENCE_MISMATCH","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+    """
+    ERROR_REASON_GRANT_EXHAUSTED: _ErrorReason.ValueType  # 720
+    """As many uses as were granted have been made.
+
+    Example: {"reason":"GRANT_EXHAUSTED","domain":"govcode","metadata":{"authorization_id":"au_…","item_no":"1"}}
+    """
+    ERROR_REASON_GRANT_EXPIRED: _ErrorReason.ValueType  # 721
+    """The time of the grant is over.
+
+    Example: {"reason":"GRANT_EXPIRED","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+    """
+    ERROR_REASON_GRANT_WITHDRAWN: _ErrorReason.ValueType  # 722
+    """The holder has withdrawn the grant.
+
+    Example: {"reason":"GRANT_WITHDRAWN","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+    """
+    ERROR_REASON_ENCRYPTION_KEY_MISSING: _ErrorReason.ValueType  # 723
+    """No encryption key is registered for the application. An operator registers it.
+
+    Example: {"reason":"ENCRYPTION_KEY_MISSING","domain":"govcode","metadata":{"app_id":"counter-app"}}
+    """
+    ERROR_REASON_LOCATOR_REQUIRED: _ErrorReason.ValueType  # 724
+    """The home node holds neither number nor name of the subject. Give those of the own case, or have the holder identify anew.
+
+    Example: {"reason":"LOCATOR_REQUIRED","domain":"govcode","metadata":{}}
+    """
+    ERROR_REASON_LICENSE_NOT_FOUND: _ErrorReason.ValueType  # 725
+    """The licence system of that place has no such licence of the subject.
+
+    Example: {"reason":"LICENSE_NOT_FOUND","domain":"govcode","metadata":{"license_type":"id-card","node_id":"310000"}}
+    """
+    ERROR_REASON_LICENSE_NOT_VALID: _ErrorReason.ValueType  # 726
+    """The licence is expired, revoked or suspended.
+
+    Example: {"reason":"LICENSE_NOT_VALID","domain":"govcode","metadata":{"status":"REVOKED"}}
+    """
+    ERROR_REASON_LICENSE_SEAL_INVALID: _ErrorReason.ValueType  # 727
+    """The issuer's seal of the licence does not hold. Nothing was delivered.
+
+    Example: {"reason":"LICENSE_SEAL_INVALID","domain":"govcode","metadata":{"why":"SIGNATURE"}}
+    """
+    ERROR_REASON_HOLDER_MISMATCH: _ErrorReason.ValueType  # 728
+    """The licence belongs to somebody else than the subject. Nothing was delivered.
+
+    Example: {"reason":"HOLDER_MISMATCH","domain":"govcode","metadata":{}}
+    """
+    ERROR_REASON_LICENSE_SERVICE_UNAVAILABLE: _ErrorReason.ValueType  # 729
+    """The licence system does not answer, or asks to come later. The use does not count.
+
+    Example: {"reason":"LICENSE_SERVICE_UNAVAILABLE","domain":"govcode","metadata":{"node_id":"310000"}}
+    """
+    ERROR_REASON_LICENSE_SERVICE_QUOTA: _ErrorReason.ValueType  # 730
+    """The licence system's quota is used up. The use does not count.
+
+    Example: {"reason":"LICENSE_SERVICE_QUOTA","domain":"govcode","metadata":{"node_id":"310000"}}
+    """
+    ERROR_REASON_CONSENT_REQUIRED: _ErrorReason.ValueType  # 731
+    """The scene may see the field only masked; whole it needs the holder's authorization.
+
+    Example: {"reason":"CONSENT_REQUIRED","domain":"govcode","metadata":{"field":"id_number"}}
+    """
 
 class ErrorReason(_ErrorReason, metaclass=_ErrorReasonEnumTypeWrapper):
     """ErrorReason is the reason in `google.rpc.ErrorInfo` of a failed call: the name without the prefix, in the domain
@@ -753,5 +908,160 @@ ERROR_REASON_INTERNAL_FAULT: ErrorReason.ValueType  # 608
 """A fault of the node. Tell its operators the request id.
 
 Example: {"reason":"INTERNAL_FAULT","domain":"govcode","metadata":{}}
+"""
+ERROR_REASON_SCOPE_NOT_REGISTERED: ErrorReason.ValueType  # 701
+"""The matter is not registered for this application. An operator registers it.
+
+Example: {"reason":"SCOPE_NOT_REGISTERED","domain":"govcode","metadata":{"matter_code":"M-1","app_id":"counter-app"}}
+"""
+ERROR_REASON_EXCESSIVE_SCOPE: ErrorReason.ValueType  # 702
+"""An item or field is not within the scope registered for the matter. Ask for less (最小必要).
+
+Example: {"reason":"EXCESSIVE_SCOPE","domain":"govcode","metadata":{"matter_code":"M-1","license_type":"id-card","field":"photo"}}
+"""
+ERROR_REASON_AUTHORIZATION_OUT_OF_POLICY: ErrorReason.ValueType  # 703
+"""Period, number of uses or retention is over what is registered for the matter.
+
+Example: {"reason":"AUTHORIZATION_OUT_OF_POLICY","domain":"govcode","metadata":{"field":"max_uses","limit":"3"}}
+"""
+ERROR_REASON_SUBJECT_UNREACHABLE: ErrorReason.ValueType  # 704
+"""The holder has no application at which a decision could be asked for.
+
+Example: {"reason":"SUBJECT_UNREACHABLE","domain":"govcode","metadata":{}}
+"""
+ERROR_REASON_AUTHORIZATION_NOT_FOUND: ErrorReason.ValueType  # 705
+"""There is no such authorization for this caller.
+
+Example: {"reason":"AUTHORIZATION_NOT_FOUND","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+"""
+ERROR_REASON_NOT_OWNER: ErrorReason.ValueType  # 706
+"""The session is not that of the subject, nor of a guardian or agent who may act for it.
+
+Example: {"reason":"NOT_OWNER","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+"""
+ERROR_REASON_AUTHORIZATION_STATE_CONFLICT: ErrorReason.ValueType  # 707
+"""The state of the authorization does not allow that.
+
+Example: {"reason":"AUTHORIZATION_STATE_CONFLICT","domain":"govcode","metadata":{"authorization_id":"au_…","state":"DENIED"}}
+"""
+ERROR_REASON_AUTHORIZATION_TIMED_OUT: ErrorReason.ValueType  # 708
+"""The holder did not decide in time. The relying party asks again.
+
+Example: {"reason":"AUTHORIZATION_TIMED_OUT","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+"""
+ERROR_REASON_NOTICE_CHANGED: ErrorReason.ValueType  # 709
+"""The text that was signed is not the one in force. Read the authorization again and show its text.
+
+Example: {"reason":"NOTICE_CHANGED","domain":"govcode","metadata":{"notice_version":"2026-01"}}
+"""
+ERROR_REASON_SENSITIVE_NOT_CONFIRMED: ErrorReason.ValueType  # 710
+"""A sensitive item was granted without a confirmation of its own.
+
+Example: {"reason":"SENSITIVE_NOT_CONFIRMED","domain":"govcode","metadata":{"item_no":"2"}}
+"""
+ERROR_REASON_STEP_UP_REQUIRED: ErrorReason.ValueType  # 711
+"""A stronger identity check is needed for this decision. Call BeginStepUp.
+
+Example: {"reason":"STEP_UP_REQUIRED","domain":"govcode","metadata":{}}
+"""
+ERROR_REASON_STEP_UP_MISMATCH: ErrorReason.ValueType  # 712
+"""The identity check was made for another request, other items or another person.
+
+Example: {"reason":"STEP_UP_MISMATCH","domain":"govcode","metadata":{"why":"OTHER_REQUEST"}}
+"""
+ERROR_REASON_MANDATE_INVALID: ErrorReason.ValueType  # 713
+"""The mandate does not cover this act: out of matter or licence type, over, cancelled, suspended, or not the agent's.
+
+Example: {"reason":"MANDATE_INVALID","domain":"govcode","metadata":{"why":"MATTER"}}
+"""
+ERROR_REASON_STATUTORY_NOT_ALLOWED: ErrorReason.ValueType  # 714
+"""The matter is not configured for use without consent, or the duty is not named.
+
+Example: {"reason":"STATUTORY_NOT_ALLOWED","domain":"govcode","metadata":{"matter_code":"M-1"}}
+"""
+ERROR_REASON_SCENE_CODE_INVALID: ErrorReason.ValueType  # 715
+"""The scanned code is not a scene or matter code that holds now, or nothing is asked for there.
+
+Example: {"reason":"SCENE_CODE_INVALID","domain":"govcode","metadata":{"outcome":"REVOKED"}}
+"""
+ERROR_REASON_LICENSE_TYPE_UNKNOWN: ErrorReason.ValueType  # 716
+"""The catalogue has no such licence type or field.
+
+Example: {"reason":"LICENSE_TYPE_UNKNOWN","domain":"govcode","metadata":{"license_type":"id-card"}}
+"""
+ERROR_REASON_ITEM_NOT_GRANTED: ErrorReason.ValueType  # 717
+"""The grant does not hold that item.
+
+Example: {"reason":"ITEM_NOT_GRANTED","domain":"govcode","metadata":{"authorization_id":"au_…","item_no":"2"}}
+"""
+ERROR_REASON_MATTER_MISMATCH: ErrorReason.ValueType  # 718
+"""The grant is for another matter. Another purpose needs a new authorization.
+
+Example: {"reason":"MATTER_MISMATCH","domain":"govcode","metadata":{"granted":"M-1","asked":"M-2"}}
+"""
+ERROR_REASON_AUDIENCE_MISMATCH: ErrorReason.ValueType  # 719
+"""The grant is for another application.
+
+Example: {"reason":"AUDIENCE_MISMATCH","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+"""
+ERROR_REASON_GRANT_EXHAUSTED: ErrorReason.ValueType  # 720
+"""As many uses as were granted have been made.
+
+Example: {"reason":"GRANT_EXHAUSTED","domain":"govcode","metadata":{"authorization_id":"au_…","item_no":"1"}}
+"""
+ERROR_REASON_GRANT_EXPIRED: ErrorReason.ValueType  # 721
+"""The time of the grant is over.
+
+Example: {"reason":"GRANT_EXPIRED","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+"""
+ERROR_REASON_GRANT_WITHDRAWN: ErrorReason.ValueType  # 722
+"""The holder has withdrawn the grant.
+
+Example: {"reason":"GRANT_WITHDRAWN","domain":"govcode","metadata":{"authorization_id":"au_…"}}
+"""
+ERROR_REASON_ENCRYPTION_KEY_MISSING: ErrorReason.ValueType  # 723
+"""No encryption key is registered for the application. An operator registers it.
+
+Example: {"reason":"ENCRYPTION_KEY_MISSING","domain":"govcode","metadata":{"app_id":"counter-app"}}
+"""
+ERROR_REASON_LOCATOR_REQUIRED: ErrorReason.ValueType  # 724
+"""The home node holds neither number nor name of the subject. Give those of the own case, or have the holder identify anew.
+
+Example: {"reason":"LOCATOR_REQUIRED","domain":"govcode","metadata":{}}
+"""
+ERROR_REASON_LICENSE_NOT_FOUND: ErrorReason.ValueType  # 725
+"""The licence system of that place has no such licence of the subject.
+
+Example: {"reason":"LICENSE_NOT_FOUND","domain":"govcode","metadata":{"license_type":"id-card","node_id":"310000"}}
+"""
+ERROR_REASON_LICENSE_NOT_VALID: ErrorReason.ValueType  # 726
+"""The licence is expired, revoked or suspended.
+
+Example: {"reason":"LICENSE_NOT_VALID","domain":"govcode","metadata":{"status":"REVOKED"}}
+"""
+ERROR_REASON_LICENSE_SEAL_INVALID: ErrorReason.ValueType  # 727
+"""The issuer's seal of the licence does not hold. Nothing was delivered.
+
+Example: {"reason":"LICENSE_SEAL_INVALID","domain":"govcode","metadata":{"why":"SIGNATURE"}}
+"""
+ERROR_REASON_HOLDER_MISMATCH: ErrorReason.ValueType  # 728
+"""The licence belongs to somebody else than the subject. Nothing was delivered.
+
+Example: {"reason":"HOLDER_MISMATCH","domain":"govcode","metadata":{}}
+"""
+ERROR_REASON_LICENSE_SERVICE_UNAVAILABLE: ErrorReason.ValueType  # 729
+"""The licence system does not answer, or asks to come later. The use does not count.
+
+Example: {"reason":"LICENSE_SERVICE_UNAVAILABLE","domain":"govcode","metadata":{"node_id":"310000"}}
+"""
+ERROR_REASON_LICENSE_SERVICE_QUOTA: ErrorReason.ValueType  # 730
+"""The licence system's quota is used up. The use does not count.
+
+Example: {"reason":"LICENSE_SERVICE_QUOTA","domain":"govcode","metadata":{"node_id":"310000"}}
+"""
+ERROR_REASON_CONSENT_REQUIRED: ErrorReason.ValueType  # 731
+"""The scene may see the field only masked; whole it needs the holder's authorization.
+
+Example: {"reason":"CONSENT_REQUIRED","domain":"govcode","metadata":{"field":"id_number"}}
 """
 Global___ErrorReason: _TypeAlias = ErrorReason  # noqa: Y015

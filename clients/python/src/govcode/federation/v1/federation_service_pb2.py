@@ -23,10 +23,11 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from govcode.authorization.v1 import license_pb2 as govcode_dot_authorization_dot_v1_dot_license__pb2
 from govcode.common.v1 import evidence_pb2 as govcode_dot_common_dot_v1_dot_evidence__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.govcode/federation/v1/federation_service.proto\x12\x15govcode.federation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a govcode/common/v1/evidence.proto\"\x10\n\x0eGetNodeRequest\"\xb6\x01\n\x0fGetNodeResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x19\n\x11protocol_versions\x18\x03 \x03(\r\x12\x14\n\x0c\x63ode_schemes\x18\x04 \x03(\t\x12\x16\n\x0e\x62undle_version\x18\x05 \x01(\x04\x12/\n\x0bserver_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x14RecognizeCodeRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12\x0c\n\x04hops\x18\x02 \x03(\t\"D\n\x15RecognizeCodeResponse\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\x1a\n\x18GetRevocationListRequest\"Q\n\x19GetRevocationListResponse\x12\x34\n\x0frevocation_list\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence2\xd1\x02\n\x11\x46\x65\x64\x65rationService\x12X\n\x07GetNode\x12%.govcode.federation.v1.GetNodeRequest\x1a&.govcode.federation.v1.GetNodeResponse\x12j\n\rRecognizeCode\x12+.govcode.federation.v1.RecognizeCodeRequest\x1a,.govcode.federation.v1.RecognizeCodeResponse\x12v\n\x11GetRevocationList\x12/.govcode.federation.v1.GetRevocationListRequest\x1a\x30.govcode.federation.v1.GetRevocationListResponseBN\n\x18\x63n.govcode.federation.v1P\x01Z0govcode.cn/go/govcode/federation/v1;federationv1b\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n.govcode/federation/v1/federation_service.proto\x12\x15govcode.federation.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a&govcode/authorization/v1/license.proto\x1a govcode/common/v1/evidence.proto\"\x10\n\x0eGetNodeRequest\"\xb6\x01\n\x0fGetNodeResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x18\n\x10software_version\x18\x02 \x01(\t\x12\x19\n\x11protocol_versions\x18\x03 \x03(\r\x12\x14\n\x0c\x63ode_schemes\x18\x04 \x03(\t\x12\x16\n\x0e\x62undle_version\x18\x05 \x01(\x04\x12/\n\x0bserver_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"R\n\x14RecognizeCodeRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12\x0c\n\x04hops\x18\x02 \x03(\t\"D\n\x15RecognizeCodeResponse\x12+\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\x1a\n\x18GetRevocationListRequest\"Q\n\x19GetRevocationListResponse\x12\x34\n\x0frevocation_list\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\x91\x01\n\x1b\x46orwardAuthorizationRequest\x12\x36\n\x0f\x63onsent_request\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x12/\n\x08question\x18\x02 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x42\t\n\x07\x63ontent\"\x90\x01\n\x1c\x46orwardAuthorizationResponse\x12-\n\x06\x61nswer\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x12\x36\n\x0f\x63onsent_request\x18\x02 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x42\t\n\x07\x63ontent\"v\n\x1a\x46orwardLicenseFetchRequest\x12,\n\x07request\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\x12*\n\x05grant\x18\x02 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\xcb\x01\n\x1b\x46orwardLicenseFetchResponse\x12\x39\n\x06header\x18\x01 \x01(\x0b\x32\'.govcode.authorization.v1.LicenseHeaderH\x00\x12\x37\n\x05\x63hunk\x18\x02 \x01(\x0b\x32&.govcode.authorization.v1.LicenseChunkH\x00\x12/\n\x08\x64\x65livery\x18\x03 \x01(\x0b\x32\x1b.govcode.common.v1.EvidenceH\x00\x42\x07\n\x05piece\"J\n\x17NotifyWithdrawalRequest\x12/\n\nwithdrawal\x18\x01 \x01(\x0b\x32\x1b.govcode.common.v1.Evidence\"\x1a\n\x18NotifyWithdrawalResponse2\xc7\x05\n\x11\x46\x65\x64\x65rationService\x12X\n\x07GetNode\x12%.govcode.federation.v1.GetNodeRequest\x1a&.govcode.federation.v1.GetNodeResponse\x12j\n\rRecognizeCode\x12+.govcode.federation.v1.RecognizeCodeRequest\x1a,.govcode.federation.v1.RecognizeCodeResponse\x12v\n\x11GetRevocationList\x12/.govcode.federation.v1.GetRevocationListRequest\x1a\x30.govcode.federation.v1.GetRevocationListResponse\x12\x7f\n\x14\x46orwardAuthorization\x12\x32.govcode.federation.v1.ForwardAuthorizationRequest\x1a\x33.govcode.federation.v1.ForwardAuthorizationResponse\x12~\n\x13\x46orwardLicenseFetch\x12\x31.govcode.federation.v1.ForwardLicenseFetchRequest\x1a\x32.govcode.federation.v1.ForwardLicenseFetchResponse0\x01\x12s\n\x10NotifyWithdrawal\x12..govcode.federation.v1.NotifyWithdrawalRequest\x1a/.govcode.federation.v1.NotifyWithdrawalResponseBN\n\x18\x63n.govcode.federation.v1P\x01Z0govcode.cn/go/govcode/federation/v1;federationv1b\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,18 +35,30 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'govcode.federation.v1.feder
 if not _descriptor._USE_C_DESCRIPTORS:
   _globals['DESCRIPTOR']._loaded_options = None
   _globals['DESCRIPTOR']._serialized_options = b'\n\030cn.govcode.federation.v1P\001Z0govcode.cn/go/govcode/federation/v1;federationv1'
-  _globals['_GETNODEREQUEST']._serialized_start=140
-  _globals['_GETNODEREQUEST']._serialized_end=156
-  _globals['_GETNODERESPONSE']._serialized_start=159
-  _globals['_GETNODERESPONSE']._serialized_end=341
-  _globals['_RECOGNIZECODEREQUEST']._serialized_start=343
-  _globals['_RECOGNIZECODEREQUEST']._serialized_end=425
-  _globals['_RECOGNIZECODERESPONSE']._serialized_start=427
-  _globals['_RECOGNIZECODERESPONSE']._serialized_end=495
-  _globals['_GETREVOCATIONLISTREQUEST']._serialized_start=497
-  _globals['_GETREVOCATIONLISTREQUEST']._serialized_end=523
-  _globals['_GETREVOCATIONLISTRESPONSE']._serialized_start=525
-  _globals['_GETREVOCATIONLISTRESPONSE']._serialized_end=606
-  _globals['_FEDERATIONSERVICE']._serialized_start=609
-  _globals['_FEDERATIONSERVICE']._serialized_end=946
+  _globals['_GETNODEREQUEST']._serialized_start=180
+  _globals['_GETNODEREQUEST']._serialized_end=196
+  _globals['_GETNODERESPONSE']._serialized_start=199
+  _globals['_GETNODERESPONSE']._serialized_end=381
+  _globals['_RECOGNIZECODEREQUEST']._serialized_start=383
+  _globals['_RECOGNIZECODEREQUEST']._serialized_end=465
+  _globals['_RECOGNIZECODERESPONSE']._serialized_start=467
+  _globals['_RECOGNIZECODERESPONSE']._serialized_end=535
+  _globals['_GETREVOCATIONLISTREQUEST']._serialized_start=537
+  _globals['_GETREVOCATIONLISTREQUEST']._serialized_end=563
+  _globals['_GETREVOCATIONLISTRESPONSE']._serialized_start=565
+  _globals['_GETREVOCATIONLISTRESPONSE']._serialized_end=646
+  _globals['_FORWARDAUTHORIZATIONREQUEST']._serialized_start=649
+  _globals['_FORWARDAUTHORIZATIONREQUEST']._serialized_end=794
+  _globals['_FORWARDAUTHORIZATIONRESPONSE']._serialized_start=797
+  _globals['_FORWARDAUTHORIZATIONRESPONSE']._serialized_end=941
+  _globals['_FORWARDLICENSEFETCHREQUEST']._serialized_start=943
+  _globals['_FORWARDLICENSEFETCHREQUEST']._serialized_end=1061
+  _globals['_FORWARDLICENSEFETCHRESPONSE']._serialized_start=1064
+  _globals['_FORWARDLICENSEFETCHRESPONSE']._serialized_end=1267
+  _globals['_NOTIFYWITHDRAWALREQUEST']._serialized_start=1269
+  _globals['_NOTIFYWITHDRAWALREQUEST']._serialized_end=1343
+  _globals['_NOTIFYWITHDRAWALRESPONSE']._serialized_start=1345
+  _globals['_NOTIFYWITHDRAWALRESPONSE']._serialized_end=1371
+  _globals['_FEDERATIONSERVICE']._serialized_start=1374
+  _globals['_FEDERATIONSERVICE']._serialized_end=2085
 # @@protoc_insertion_point(module_scope)

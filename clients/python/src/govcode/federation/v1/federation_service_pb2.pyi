@@ -8,6 +8,7 @@ from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
+from govcode.authorization.v1 import license_pb2 as _license_pb2
 from govcode.common.v1 import evidence_pb2 as _evidence_pb2
 import builtins as _builtins
 import sys
@@ -179,3 +180,176 @@ class GetRevocationListResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetRevocationListResponse: _TypeAlias = GetRevocationListResponse  # noqa: Y015
+
+@_typing.final
+class ForwardAuthorizationRequest(_message.Message):
+    """ForwardAuthorizationRequest is one of the two."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CONSENT_REQUEST_FIELD_NUMBER: _builtins.int
+    QUESTION_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def consent_request(self) -> _evidence_pb2.Evidence:
+        """A ConsentRequest signed by the visited node, for the holder's home node."""
+
+    @_builtins.property
+    def question(self) -> _evidence_pb2.Evidence:
+        """An AuthorizationQuestion signed by the node that asks."""
+
+    def __init__(
+        self,
+        *,
+        consent_request: _evidence_pb2.Evidence | None = ...,
+        question: _evidence_pb2.Evidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent_request", b"consent_request", "content", b"content", "question", b"question"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["consent_request", b"consent_request", "content", b"content", "question", b"question"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["consent_request", "question"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___ForwardAuthorizationRequest: _TypeAlias = ForwardAuthorizationRequest  # noqa: Y015
+
+@_typing.final
+class ForwardAuthorizationResponse(_message.Message):
+    """ForwardAuthorizationResponse is the answer."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ANSWER_FIELD_NUMBER: _builtins.int
+    CONSENT_REQUEST_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def answer(self) -> _evidence_pb2.Evidence:
+        """An AuthorizationAnswer signed by the home node."""
+
+    @_builtins.property
+    def consent_request(self) -> _evidence_pb2.Evidence:
+        """For a question about a scene code: a ConsentRequest signed by the code's node."""
+
+    def __init__(
+        self,
+        *,
+        answer: _evidence_pb2.Evidence | None = ...,
+        consent_request: _evidence_pb2.Evidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "consent_request", b"consent_request", "content", b"content"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["answer", b"answer", "consent_request", b"consent_request", "content", b"content"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_content: _TypeAlias = _typing.Literal["answer", "consent_request"]  # noqa: Y015
+    _WhichOneofArgType_content: _TypeAlias = _typing.Literal["content", b"content"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_content) -> _WhichOneofReturnType_content | None: ...
+
+Global___ForwardAuthorizationResponse: _TypeAlias = ForwardAuthorizationResponse  # noqa: Y015
+
+@_typing.final
+class ForwardLicenseFetchRequest(_message.Message):
+    """ForwardLicenseFetchRequest asks for one use."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_FIELD_NUMBER: _builtins.int
+    GRANT_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def request(self) -> _evidence_pb2.Evidence:
+        """Required. A LicenseUseRequest signed by the node that asks."""
+
+    @_builtins.property
+    def grant(self) -> _evidence_pb2.Evidence:
+        """Required from the home node on. The Grant, signed by the home node."""
+
+    def __init__(
+        self,
+        *,
+        request: _evidence_pb2.Evidence | None = ...,
+        grant: _evidence_pb2.Evidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "request", b"request"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["grant", b"grant", "request", b"request"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ForwardLicenseFetchRequest: _TypeAlias = ForwardLicenseFetchRequest  # noqa: Y015
+
+@_typing.final
+class ForwardLicenseFetchResponse(_message.Message):
+    """ForwardLicenseFetchResponse is one piece of the delivery, as in FetchLicenseResponse."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    HEADER_FIELD_NUMBER: _builtins.int
+    CHUNK_FIELD_NUMBER: _builtins.int
+    DELIVERY_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def header(self) -> _license_pb2.LicenseHeader:
+        """The first piece."""
+
+    @_builtins.property
+    def chunk(self) -> _license_pb2.LicenseChunk:
+        """A chunk of the document."""
+
+    @_builtins.property
+    def delivery(self) -> _evidence_pb2.Evidence:
+        """The last piece: the LicenseDelivery, signed by the node that holds the licence."""
+
+    def __init__(
+        self,
+        *,
+        header: _license_pb2.LicenseHeader | None = ...,
+        chunk: _license_pb2.LicenseChunk | None = ...,
+        delivery: _evidence_pb2.Evidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "delivery", b"delivery", "header", b"header", "piece", b"piece"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["chunk", b"chunk", "delivery", b"delivery", "header", b"header", "piece", b"piece"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType_piece: _TypeAlias = _typing.Literal["header", "chunk", "delivery"]  # noqa: Y015
+    _WhichOneofArgType_piece: _TypeAlias = _typing.Literal["piece", b"piece"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType_piece) -> _WhichOneofReturnType_piece | None: ...
+
+Global___ForwardLicenseFetchResponse: _TypeAlias = ForwardLicenseFetchResponse  # noqa: Y015
+
+@_typing.final
+class NotifyWithdrawalRequest(_message.Message):
+    """NotifyWithdrawalRequest is the notice."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    WITHDRAWAL_FIELD_NUMBER: _builtins.int
+    @_builtins.property
+    def withdrawal(self) -> _evidence_pb2.Evidence:
+        """Required. A Withdrawal signed by the holder's home node."""
+
+    def __init__(
+        self,
+        *,
+        withdrawal: _evidence_pb2.Evidence | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["withdrawal", b"withdrawal"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["withdrawal", b"withdrawal"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotifyWithdrawalRequest: _TypeAlias = NotifyWithdrawalRequest  # noqa: Y015
+
+@_typing.final
+class NotifyWithdrawalResponse(_message.Message):
+    """NotifyWithdrawalResponse says that it is durable here."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotifyWithdrawalResponse: _TypeAlias = NotifyWithdrawalResponse  # noqa: Y015

@@ -50,6 +50,21 @@ class FederationServiceStub(object):
                 request_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.GetRevocationListRequest.SerializeToString,
                 response_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.GetRevocationListResponse.FromString,
                 _registered_method=True)
+        self.ForwardAuthorization = channel.unary_unary(
+                '/govcode.federation.v1.FederationService/ForwardAuthorization',
+                request_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardAuthorizationRequest.SerializeToString,
+                response_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardAuthorizationResponse.FromString,
+                _registered_method=True)
+        self.ForwardLicenseFetch = channel.unary_stream(
+                '/govcode.federation.v1.FederationService/ForwardLicenseFetch',
+                request_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardLicenseFetchRequest.SerializeToString,
+                response_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardLicenseFetchResponse.FromString,
+                _registered_method=True)
+        self.NotifyWithdrawal = channel.unary_unary(
+                '/govcode.federation.v1.FederationService/NotifyWithdrawal',
+                request_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.NotifyWithdrawalRequest.SerializeToString,
+                response_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.NotifyWithdrawalResponse.FromString,
+                _registered_method=True)
 
 
 class FederationServiceServicer(object):
@@ -83,6 +98,33 @@ class FederationServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ForwardAuthorization(self, request, context):
+        """Takes a consent request or a question about an authorization from another node, and answers it (授权调用电子证照, 6.3).
+        Callers: node, hub
+        Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, SCAN_NOT_FOUND, SCAN_TOO_OLD, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, APP_DISABLED, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ForwardLicenseFetch(self, request, context):
+        """Counts a use at the holder's home node, or delivers at the node that holds the licence; the sealed pieces pass through unchanged.
+        Callers: node, hub
+        Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def NotifyWithdrawal(self, request, context):
+        """Takes notice that a holder has withdrawn an authorization; no use of it begins here any more.
+        Callers: node, hub
+        Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, NODE_SUSPENDED, RATE_LIMITED, STORE_UNAVAILABLE, INVALID_FIELD
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_FederationServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -100,6 +142,21 @@ def add_FederationServiceServicer_to_server(servicer, server):
                     servicer.GetRevocationList,
                     request_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.GetRevocationListRequest.FromString,
                     response_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.GetRevocationListResponse.SerializeToString,
+            ),
+            'ForwardAuthorization': grpc.unary_unary_rpc_method_handler(
+                    servicer.ForwardAuthorization,
+                    request_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardAuthorizationRequest.FromString,
+                    response_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardAuthorizationResponse.SerializeToString,
+            ),
+            'ForwardLicenseFetch': grpc.unary_stream_rpc_method_handler(
+                    servicer.ForwardLicenseFetch,
+                    request_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardLicenseFetchRequest.FromString,
+                    response_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardLicenseFetchResponse.SerializeToString,
+            ),
+            'NotifyWithdrawal': grpc.unary_unary_rpc_method_handler(
+                    servicer.NotifyWithdrawal,
+                    request_deserializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.NotifyWithdrawalRequest.FromString,
+                    response_serializer=govcode_dot_federation_dot_v1_dot_federation__service__pb2.NotifyWithdrawalResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -184,6 +241,87 @@ class FederationService(object):
             '/govcode.federation.v1.FederationService/GetRevocationList',
             govcode_dot_federation_dot_v1_dot_federation__service__pb2.GetRevocationListRequest.SerializeToString,
             govcode_dot_federation_dot_v1_dot_federation__service__pb2.GetRevocationListResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForwardAuthorization(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.federation.v1.FederationService/ForwardAuthorization',
+            govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardAuthorizationRequest.SerializeToString,
+            govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardAuthorizationResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ForwardLicenseFetch(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_stream(
+            request,
+            target,
+            '/govcode.federation.v1.FederationService/ForwardLicenseFetch',
+            govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardLicenseFetchRequest.SerializeToString,
+            govcode_dot_federation_dot_v1_dot_federation__service__pb2.ForwardLicenseFetchResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def NotifyWithdrawal(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/govcode.federation.v1.FederationService/NotifyWithdrawal',
+            govcode_dot_federation_dot_v1_dot_federation__service__pb2.NotifyWithdrawalRequest.SerializeToString,
+            govcode_dot_federation_dot_v1_dot_federation__service__pb2.NotifyWithdrawalResponse.FromString,
             options,
             channel_credentials,
             insecure,

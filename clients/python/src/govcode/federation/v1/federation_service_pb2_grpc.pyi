@@ -48,6 +48,21 @@ class FederationServiceStub:
     Callers: node, hub
     Errors: STORE_UNAVAILABLE, KEY_UNAVAILABLE
     """
+    ForwardAuthorization: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.ForwardAuthorizationRequest, _federation_service_pb2.ForwardAuthorizationResponse]
+    """Takes a consent request or a question about an authorization from another node, and answers it (授权调用电子证照, 6.3).
+    Callers: node, hub
+    Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, SCAN_NOT_FOUND, SCAN_TOO_OLD, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, APP_DISABLED, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    """
+    ForwardLicenseFetch: _grpc.UnaryStreamMultiCallable[_federation_service_pb2.ForwardLicenseFetchRequest, _federation_service_pb2.ForwardLicenseFetchResponse]
+    """Counts a use at the holder's home node, or delivers at the node that holds the licence; the sealed pieces pass through unchanged.
+    Callers: node, hub
+    Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    """
+    NotifyWithdrawal: _grpc.UnaryUnaryMultiCallable[_federation_service_pb2.NotifyWithdrawalRequest, _federation_service_pb2.NotifyWithdrawalResponse]
+    """Takes notice that a holder has withdrawn an authorization; no use of it begins here any more.
+    Callers: node, hub
+    Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, NODE_SUSPENDED, RATE_LIMITED, STORE_UNAVAILABLE, INVALID_FIELD
+    """
 
 @_typing.type_check_only
 class FederationServiceAsyncStub(FederationServiceStub):
@@ -68,6 +83,21 @@ class FederationServiceAsyncStub(FederationServiceStub):
     """Returns this node's newest revocation list.
     Callers: node, hub
     Errors: STORE_UNAVAILABLE, KEY_UNAVAILABLE
+    """
+    ForwardAuthorization: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.ForwardAuthorizationRequest, _federation_service_pb2.ForwardAuthorizationResponse]  # type: ignore[assignment]
+    """Takes a consent request or a question about an authorization from another node, and answers it (授权调用电子证照, 6.3).
+    Callers: node, hub
+    Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, SCAN_NOT_FOUND, SCAN_TOO_OLD, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, APP_DISABLED, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    """
+    ForwardLicenseFetch: _aio.UnaryStreamMultiCallable[_federation_service_pb2.ForwardLicenseFetchRequest, _federation_service_pb2.ForwardLicenseFetchResponse]  # type: ignore[assignment]
+    """Counts a use at the holder's home node, or delivers at the node that holds the licence; the sealed pieces pass through unchanged.
+    Callers: node, hub
+    Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    """
+    NotifyWithdrawal: _aio.UnaryUnaryMultiCallable[_federation_service_pb2.NotifyWithdrawalRequest, _federation_service_pb2.NotifyWithdrawalResponse]  # type: ignore[assignment]
+    """Takes notice that a holder has withdrawn an authorization; no use of it begins here any more.
+    Callers: node, hub
+    Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, NODE_SUSPENDED, RATE_LIMITED, STORE_UNAVAILABLE, INVALID_FIELD
     """
 
 class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -104,6 +134,39 @@ class FederationServiceServicer(metaclass=_abc_1.ABCMeta):
         """Returns this node's newest revocation list.
         Callers: node, hub
         Errors: STORE_UNAVAILABLE, KEY_UNAVAILABLE
+        """
+
+    @_abc_1.abstractmethod
+    def ForwardAuthorization(
+        self,
+        request: _federation_service_pb2.ForwardAuthorizationRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_service_pb2.ForwardAuthorizationResponse, _abc.Awaitable[_federation_service_pb2.ForwardAuthorizationResponse]]:
+        """Takes a consent request or a question about an authorization from another node, and answers it (授权调用电子证照, 6.3).
+        Callers: node, hub
+        Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, SCAN_NOT_FOUND, SCAN_TOO_OLD, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, APP_DISABLED, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def ForwardLicenseFetch(
+        self,
+        request: _federation_service_pb2.ForwardLicenseFetchRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_abc.Iterator[_federation_service_pb2.ForwardLicenseFetchResponse], _abc.AsyncIterator[_federation_service_pb2.ForwardLicenseFetchResponse]]:
+        """Counts a use at the holder's home node, or delivers at the node that holds the licence; the sealed pieces pass through unchanged.
+        Callers: node, hub
+        Errors: EVIDENCE_INVALID, EVIDENCE_STALE, IDENTITY_MISMATCH, NODE_SUSPENDED, AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, SERIAL_CONFLICT, RATE_LIMITED, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        """
+
+    @_abc_1.abstractmethod
+    def NotifyWithdrawal(
+        self,
+        request: _federation_service_pb2.NotifyWithdrawalRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_federation_service_pb2.NotifyWithdrawalResponse, _abc.Awaitable[_federation_service_pb2.NotifyWithdrawalResponse]]:
+        """Takes notice that a holder has withdrawn an authorization; no use of it begins here any more.
+        Callers: node, hub
+        Errors: EVIDENCE_INVALID, IDENTITY_MISMATCH, NODE_SUSPENDED, RATE_LIMITED, STORE_UNAVAILABLE, INVALID_FIELD
         """
 
 def add_FederationServiceServicer_to_server(servicer: FederationServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -1,0 +1,1 @@
+"""Generated from the protos of govcode. Do not edit: run ``make proto``."""
