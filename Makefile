@@ -18,7 +18,7 @@ PROJECTS := pyproject.toml clients/python/pyproject.toml constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test check format bench proto certs docs clean
+.PHONY: help setup demo run test samples check format bench proto certs docs clean
 .DELETE_ON_ERROR:
 
 help: ## List these verbs
@@ -39,6 +39,9 @@ test: $(DEV) $(PROTOC) ## Run all tests (at most 12 minutes)
 	if [ $$status -eq 124 ] || [ $$status -eq 137 ]; then \
 		echo "make test: over the limit of $(TEST_LIMIT) s, so it failed" >&2; \
 	fi; exit $$status
+
+samples: $(RUNTIME) ## Build and run the sample applications in Go, Java, Node.js; S=go,java for some
+	@$(BIN)/python clients/run_samples.py $(if $(S),--only $(S))
 
 check: $(DEV) ## Lint, types, layers and contract
 	$(BIN)/ruff check .
@@ -67,6 +70,7 @@ docs: $(DEV) ## Write docs/requirements.md and docs/errors.md anew from what the
 	@$(BIN)/python docs/generate_errors.py
 
 clean: ## Remove all that these verbs made
+	rm -rf clients/go/govcode clients/go/bin
 	rm -rf $(VENV) $(PROTOC_VENV) .run certs/dev dist .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
