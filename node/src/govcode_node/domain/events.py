@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from govcode_node.domain.accounts import AccountId
+from govcode_node.domain.authorizations import AuthorizationState, LegalBasis, UseState
 from govcode_node.domain.scenes import SceneClass
 
 
@@ -51,7 +52,45 @@ class AccountClosed:
     """The account was closed."""
 
 
-EventKind = CodeScanned | CodeStateChanged | SessionEnded | AccountClosed
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequested:
+    """The holder is asked; or, for a relying party, a holder has scanned its scene code."""
+
+    authorization_id: str
+    relying_party_name: str
+    matter_code: str
+    decide_before: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationChanged:
+    """An authorization reached a new state."""
+
+    authorization_id: str
+    state: AuthorizationState
+    legal_basis: LegalBasis
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicenseUsed:
+    """The notice of use to the holder (domain 3.3 step 11)."""
+
+    authorization_id: str
+    use_id: str
+    license_type: str
+    relying_party_name: str
+    state: UseState
+
+
+EventKind = (
+    CodeScanned
+    | CodeStateChanged
+    | SessionEnded
+    | AccountClosed
+    | AuthorizationRequested
+    | AuthorizationChanged
+    | LicenseUsed
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +99,7 @@ class Event:
 
     Attributes:
         app_id: The application that is told.
-        account_id: The account that it concerns.
+        account_id: The account that it concerns; empty where the application is told of a subject of another node.
         happened_at: When.
         kind: What.
         event_id: Id, the same on each delivery; made by `new_time_ordered_id`.

@@ -40,6 +40,7 @@ class IdentifiedSubject:
         fields: What may be disclosed of the subject, by field name.
         identified_at: When the provider decided.
         acting_person_number: For a legal entity, the citizen id of the person who acts for it; empty otherwise.
+        bound_to: What the check was begun for; empty for an opening.
     """
 
     subject_kind: SubjectKind
@@ -48,6 +49,7 @@ class IdentifiedSubject:
     fields: Mapping[FieldName, str]
     identified_at: datetime
     acting_person_number: str = ""
+    bound_to: bytes = b""
 
     def __repr__(self) -> str:
         """It shows nothing that identifies, so that a log line with the object stays clean."""

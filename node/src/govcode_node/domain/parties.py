@@ -66,6 +66,7 @@ class ApplicationKind(StrEnum):
 
     HOLDER = "holder"
     RELYING_PARTY = "relying_party"
+    LICENSE_SYSTEM = "license_system"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,9 +16,13 @@ class PlacedSubject:
         subject_kind: THING or MATTER.
         name: Name of the place or matter.
         registered_at: When it was registered.
+        app_id: Application that asks a holder who scans a code of it; empty for none.
+        matter_code: Matter whose scope is asked for then; empty for none.
     """
 
     account_id: AccountId
     subject_kind: SubjectKind
     name: str
     registered_at: datetime
+    app_id: str = ""
+    matter_code: str = ""

@@ -1,9 +1,11 @@
 """Other nodes, the hub and the trust bundle, as ports."""
 
+from contextlib import AbstractAsyncContextManager
 from datetime import timedelta
 from typing import Protocol
 
 from govcode_node.domain.callers import Call
+from govcode_node.domain.licenses import Delivery
 from govcode_node.domain.nodes import NodeStatus
 from govcode_node.domain.recognition import RevocationList
 from govcode_node.domain.routes import TrustBundle
@@ -21,6 +23,53 @@ class Peers(Protocol):
             LoopDetectedError: The request went in a circle.
             HopLimitError: It passed too many nodes.
             GovcodeError: Another refusal of the node.
+        """
+        ...
+
+    async def forward_consent_request(self, node_id: str, *, request: bytes, call: Call) -> bytes:
+        """It hands a consent request to the holder's home node and returns the answer's evidence, unchecked.
+
+        Raises:
+            HomeNodeUnreachableError: The node does not answer, or its circuit breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            GovcodeError: A refusal of the node.
+        """
+        ...
+
+    async def ask_authorization(self, node_id: str, *, question: bytes, call: Call) -> bytes:
+        """It asks a node about an authorization and returns the evidence that it answers, unchecked.
+
+        Raises:
+            HomeNodeUnreachableError: The node does not answer, or its circuit breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            GovcodeError: A refusal of the node.
+        """
+        ...
+
+    def forward_license_fetch(
+        self, node_id: str, *, request: bytes, grant: bytes, call: Call
+    ) -> AbstractAsyncContextManager[Delivery]:
+        """It asks a node for a delivery; leaving the context ends the stream.
+
+        Args:
+            node_id: The node.
+            request: Evidence of a LicenseUseRequest.
+            grant: Evidence of the grant; empty in the visited node's request.
+            call: The call in whose course it is asked.
+
+        Raises:
+            HomeNodeUnreachableError: The node does not answer, or breaks off.
+            HomeNodeTimeoutError: It did not answer in time.
+            GovcodeError: A refusal of the node.
+        """
+        ...
+
+    async def notify_withdrawal(self, node_id: str, *, withdrawal: bytes) -> None:
+        """It tells a node of a withdrawal; returns once that node has it for good.
+
+        Raises:
+            HomeNodeUnreachableError: The node does not answer.
+            GovcodeError: A refusal of the node.
         """
         ...
 

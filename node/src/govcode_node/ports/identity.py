@@ -4,6 +4,7 @@ from typing import Protocol
 
 from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.identification import BegunIdentification, IdentifiedSubject
+from govcode_node.domain.mandates import EntityStanding
 
 
 class IdentityProvider(Protocol):
@@ -14,8 +15,12 @@ class IdentityProvider(Protocol):
         """Name of the provider, by which a device chooses its kit."""
         ...
 
-    async def begin(self, subject_kind: SubjectKind) -> BegunIdentification:
+    async def begin(self, subject_kind: SubjectKind, *, bound_to: bytes = b"") -> BegunIdentification:
         """It begins an identification.
+
+        Args:
+            subject_kind: Whose identity is checked.
+            bound_to: What the check is made for, given back with its outcome; empty for an opening.
 
         Raises:
             IdentityProviderUnavailableError: The provider does not answer.
@@ -28,6 +33,14 @@ class IdentityProvider(Protocol):
         Raises:
             IdentificationExpiredError: It is unknown, finished before, or too old.
             IdentityFailedError: The identity is not confirmed.
+            IdentityProviderUnavailableError: The provider does not answer.
+        """
+        ...
+
+    async def standing(self, uscc: str) -> EntityStanding:
+        """It tells how an entity stands in its register now (N-07).
+
+        Raises:
             IdentityProviderUnavailableError: The provider does not answer.
         """
         ...

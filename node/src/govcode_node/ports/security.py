@@ -4,15 +4,38 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, Protocol, TypeVar
 
+from govcode_node.domain.authorizations import (
+    AuthorizationAnswer,
+    AuthorizationQuestion,
+    ConsentRecord,
+    ConsentRequest,
+    Grant,
+    Withdrawal,
+)
 from govcode_node.domain.disclosure import DisclosedField
 from govcode_node.domain.evidence import EvidencePurpose
+from govcode_node.domain.licenses import LicenseContent, LicenseDelivery, LicenseUseRequest, Locator
 from govcode_node.domain.nodes import NodeRegistration, StatusSummary
 from govcode_node.domain.recognition import RecognizeAnswer, RecognizeRequest, RevocationList
 from govcode_node.domain.routes import TrustBundle
 from govcode_node.domain.scans import ScanAnswer
 
 Statement = (
-    ScanAnswer | RecognizeRequest | RecognizeAnswer | TrustBundle | NodeRegistration | StatusSummary | RevocationList
+    ScanAnswer
+    | RecognizeRequest
+    | RecognizeAnswer
+    | TrustBundle
+    | NodeRegistration
+    | StatusSummary
+    | RevocationList
+    | ConsentRequest
+    | ConsentRecord
+    | Grant
+    | Withdrawal
+    | AuthorizationQuestion
+    | AuthorizationAnswer
+    | LicenseUseRequest
+    | LicenseDelivery
 )
 """What a node can state: each is the payload of one purpose of evidence."""
 
@@ -158,6 +181,26 @@ class FieldsCodec(Protocol):
         ...
 
 
+class LicenseCodec(Protocol):
+    """It turns what is sealed for one reader into the bytes that are sealed, and locators back."""
+
+    def dump_content(self, content: LicenseContent) -> bytes:
+        """It gives the bytes of what an application opens."""
+        ...
+
+    def dump_locator(self, locator: Locator) -> bytes:
+        """It gives the bytes of a locator."""
+        ...
+
+    def load_locator(self, data: bytes) -> Locator:
+        """It reads a locator.
+
+        Raises:
+            EvidenceRefusedError: The bytes are no locator.
+        """
+        ...
+
+
 class AnswerCodec(Protocol):
     """It turns answers of acts (frozen dataclasses of the domain) into bytes and back, to be remembered."""
 
@@ -265,6 +308,23 @@ class HolderProof:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ItemDecision:
+    """The holder's word on one item, as signed.
+
+    Attributes:
+        item_no: The item.
+        granted: Whether it is granted.
+        sensitive_confirmed: Whether this very item was confirmed.
+        license_node: Place that the holder picked; empty for the only one known.
+    """
+
+    item_no: int
+    granted: bool
+    sensitive_confirmed: bool = False
+    license_node: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HolderStatement:
     """What a holder's device signed; fields that a statement does not have are empty.
 
@@ -278,6 +338,17 @@ class HolderStatement:
         ticket: The ticket.
         nonce: The ticket's nonce.
         device_key_id: Id of the key that signed.
+        authorization_id: The authorization.
+        notice_version: Version of the text that was shown.
+        notice_hash: SM3 of that text.
+        decisions: The holder's word on each item.
+        step_up_digest: What the stronger identity check was bound to.
+        mandate_id: The mandate that is used or cancelled.
+        agent_account_id: The agent of a new mandate.
+        matter_codes: Matters of a new mandate.
+        license_types: Licence types of a new mandate.
+        starts_at: Begin of a new mandate.
+        ends_at: End of a new mandate.
     """
 
     biz_serial: str
@@ -289,6 +360,17 @@ class HolderStatement:
     ticket: str = field(default="", repr=False)
     nonce: bytes = b""
     device_key_id: str = ""
+    authorization_id: str = ""
+    notice_version: str = ""
+    notice_hash: bytes = b""
+    decisions: tuple[ItemDecision, ...] = ()
+    step_up_digest: bytes = b""
+    mandate_id: str = ""
+    agent_account_id: str = ""
+    matter_codes: tuple[str, ...] = ()
+    license_types: tuple[str, ...] = ()
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
 
 
 class HolderVerifier(Protocol):
@@ -299,7 +381,7 @@ class HolderVerifier(Protocol):
 
         Args:
             proof: As received.
-            act: Name of the statement's message. Example: `OpenAccountStatement`.
+            act: Name of the statement's message, without its package. Example: `OpenAccountStatement`.
             public_key: The key that must have signed; None for acts whose statement brings the key.
 
         Raises:

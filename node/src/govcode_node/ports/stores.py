@@ -20,6 +20,7 @@ from govcode_node.domain.nodes import NodeState, OutcomeCount, RegisteredNode, S
 from govcode_node.domain.parties import Application, RegistrationState, RelyingParty, Scanner
 from govcode_node.domain.scans import ScanAct, ScanRow
 from govcode_node.domain.scenes import Scene
+from govcode_node.ports.authorization_stores import AuthorizationStore, CatalogueStore, MandateStore
 
 T = TypeVar("T")
 
@@ -419,6 +420,12 @@ class Transaction(Protocol):
     def audit(self) -> AuditStore: ...
     @property
     def hub(self) -> HubStore: ...
+    @property
+    def authorizations(self) -> AuthorizationStore: ...
+    @property
+    def mandates(self) -> MandateStore: ...
+    @property
+    def catalogue(self) -> CatalogueStore: ...
 
 
 class Database(Protocol):
