@@ -29,8 +29,16 @@ class LicenseProvider(Protocol):
         """
         ...
 
-    async def fetch(self, locator: Locator, license_type: str) -> License:
+    async def fetch(
+        self, locator: Locator, license_type: str, *, field_names: Sequence[str], document: bool
+    ) -> License:
         """It fetches the licence that is held here; state and holder are for the step to judge.
+
+        Args:
+            locator: Whose licence.
+            license_type: Of which type.
+            field_names: The fields that may be delivered. What comes back beyond them is filtered out and reported.
+            document: Whether the document may be delivered.
 
         Raises:
             LicenseNotFoundError: There is none here.
