@@ -193,7 +193,9 @@ REGISTRATION_STATES = Numbers(
         RegistrationState.CLOSED,
     ),
 )
-APPLICATION_KINDS = Numbers(ApplicationKind, (ApplicationKind.HOLDER, ApplicationKind.RELYING_PARTY))
+APPLICATION_KINDS = Numbers(
+    ApplicationKind, (ApplicationKind.HOLDER, ApplicationKind.RELYING_PARTY, ApplicationKind.LICENSE_SYSTEM)
+)
 NODE_STATES = Numbers(NodeState, (NodeState.JOINING, NodeState.ACTIVE, NodeState.SUSPENDED, NodeState.RETIRED))
 OUTCOMES = Numbers(
     Outcome,
@@ -253,5 +255,23 @@ AUDIT_ACTIONS = Numbers(
         AuditAction.AUDIT_READ,
         AuditAction.ACCESS_REFUSED,
         AuditAction.PEER_ANSWER_REFUSED,
+        AuditAction.AUTHORIZATION_REQUESTED,
+        AuditAction.CONSENT_GRANTED,
+        AuditAction.CONSENT_DENIED,
+        AuditAction.STATUTORY_USE_OPENED,
+        AuditAction.AUTHORIZATION_TIMED_OUT,
+        AuditAction.AUTHORIZATION_WITHDRAWN,
+        AuditAction.WITHDRAWAL_RECEIVED,
+        AuditAction.AUTHORIZATION_EXPORTED,
+        AuditAction.LICENSES_LOCATED,
+        AuditAction.LICENSE_USE_BEGUN,
+        AuditAction.LICENSE_USED,
+        AuditAction.LICENSE_USE_FAILED,
+        AuditAction.LICENSE_FIELDS_FILTERED,
+        AuditAction.LICENSE_REFUSED,
+        AuditAction.GRANT_INTROSPECTED,
+        AuditAction.MANDATE_GIVEN,
+        AuditAction.MANDATE_CANCELLED,
+        AuditAction.RECORDS_PURGED,
     ),
 )
