@@ -33,6 +33,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "cryptography": KEYS,
     "gmssl": KEYS,
     "segno": ("govcode_node.symbols",),
+    "asn1crypto": ("govcode_node.providers",),
     "opentelemetry": ("govcode_node.telemetry",),
     "click": SCREENS,
     "rich": SCREENS,
