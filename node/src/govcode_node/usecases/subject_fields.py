@@ -45,6 +45,14 @@ class SubjectFields:
             rules = tuple(FieldRule(rule.name) for rule in rules)
         return disclose(self._open(account.account_id, sealed), rules)
 
+    def open_profile(self, tx: Transaction, account_id: AccountId) -> Mapping[FieldName, str]:
+        """It opens all fields of an account, for a step of this node; empty for a closed account.
+
+        What leaves the node goes through `disclose`, or is sealed for the licence system of one act (N-21).
+        """
+        sealed = tx.accounts.sealed_profile(account_id)
+        return self._open(account_id, sealed) if sealed is not None else {}
+
     def _open(self, account_id: AccountId, sealed: bytes) -> Mapping[FieldName, str]:
         plain = _decode(self._keys.open_field(sealed, account_id.encode()).decode())
         return {_NAMES[name]: value for name, value in plain.items() if name in _NAMES}
