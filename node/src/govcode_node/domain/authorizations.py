@@ -5,7 +5,7 @@ and a grant whose time or count is over can no longer be used, whether or not an
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -438,6 +438,10 @@ class Authorization:
         """It counts the uses that are left, by number of the granted items."""
         limit = self.request.max_uses
         return {item.item_no: max(0, limit - self.uses.get(item.item_no, 0)) for item in self.items if item.granted}
+
+    def with_uses(self, uses: Mapping[int, int]) -> "Authorization":
+        """It returns the authorization with counts that another node keeps."""
+        return replace(self, uses=uses)
 
     def granted_item(self, item_no: int) -> DecidedItem:
         """It returns a granted item.

@@ -63,7 +63,7 @@ class Locators:
             return None
         return Locator(name=profile[names[0]], number=profile[names[1]], source=LocatorSource.STORE)
 
-    async def of(
+    def of(
         self,
         stored: Locator | None,
         *,

@@ -11,9 +11,14 @@ class Dated(Protocol):
     """Evidence that was read: who signed it and when."""
 
     @property
-    def node_id(self) -> str: ...
+    def node_id(self) -> str:
+        """Who signed."""
+        ...
+
     @property
-    def signed_at(self) -> datetime: ...
+    def signed_at(self) -> datetime:
+        """When."""
+        ...
 
 
 def check_peer_request(call: Call, read: Dated, *, from_node: str, to_node: str, own_node: str, now: datetime) -> None:

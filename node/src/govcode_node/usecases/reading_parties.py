@@ -58,7 +58,7 @@ def reading_party_of(tx: Transaction, call: Call, scene_no: int, *, now: datetim
             device = _device_of(tx, call.device_id)
             if device.app_id != app_id:
                 raise DeviceUnknownError(call.device_id)
-    application, organisation = _application_of(tx, app_id)
+    application, organisation = relying_application_of(tx, app_id)
     scene = tx.scenes.in_force(scene_no, now=now)
     if scene is None:
         raise SceneUnknownError(scene_no)
@@ -82,7 +82,12 @@ def _device_of(tx: Transaction, device_id: str) -> Scanner:
     return device
 
 
-def _application_of(tx: Transaction, app_id: str) -> tuple[Application, RelyingParty]:
+def relying_application_of(tx: Transaction, app_id: str) -> tuple[Application, RelyingParty]:
+    """It returns a relying party's application and organisation, if both may act now.
+
+    Raises:
+        AppUnknownError, AppDisabledError: They may not.
+    """
     application = tx.parties.application(app_id)
     if application is None or application.kind is not ApplicationKind.RELYING_PARTY:
         raise AppUnknownError(app_id)
