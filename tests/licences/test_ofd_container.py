@@ -195,7 +195,7 @@ def test_licence_of_more_than_20_mib_is_checked_and_marked_in_flat_memory(tmp_pa
     try:
         with path.open("rb") as source, copy.open("wb") as target:
             finding = verify_ofd(source, trust=house().trust(), verify_sm2=verify_sm2, now=NOON)
-            mark = CopyMark(matter="落户", relying_party="样例区政务服务中心", marked_at=NOON)
+            mark = CopyMark("仅供样例区政务服务中心办理落户使用")
             size = copy_with_mark(source, target, finding=finding, mark=mark)
         assert tracemalloc.get_traced_memory()[1] < 2 * MIB
     finally:

@@ -1,4 +1,4 @@
-"""Marks on copies of licences (加注): for which matter, for whom, and when a copy was handed out.
+"""Marks on copies of licences (加注): for which matter, for whom and when a copy was handed out, in words.
 
 A mark is a file of its own beside the sealed ones, in the folder `Marks`, which no page refers to. Nothing that was
 sealed is touched, so the seal of the copy still holds. The mark names the seal that it belongs to and cannot be moved
@@ -12,7 +12,6 @@ import struct
 import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from html import escape
 from typing import BinaryIO, Final
 
@@ -31,7 +30,8 @@ from govcode_node.providers.licence.ofd_xml import read_elements
 MARKS_FOLDER: Final = "Marks/"
 MAX_MARKS: Final = 64
 MAX_MARK_BYTES: Final = 8 * 1024
-MAX_FIELD: Final = 200
+MAX_MARK: Final = 1000
+"""Characters of a mark."""
 
 _NAME: Final = re.compile(r"Marks/Mark_([1-9][0-9]{0,2})\.xml")
 _NAMESPACE: Final = "urn:govcode:licence-mark:1"
@@ -39,33 +39,28 @@ _LOCAL: Final = struct.Struct("<4s5H3L2H")
 _CENTRAL: Final = struct.Struct("<4s6H3L5H2L")
 _UTF8_NAME: Final = 0x800
 _VERSION: Final = 20
+# The same mark on the same licence gives the same bytes, so that a broken delivery can go on; so it has no clock.
+_DATE: Final = 1 << 5 | 1
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class CopyMark:
     """What a copy was handed out for.
 
     Attributes:
-        matter: The matter (事项), by name or code.
-        relying_party: The organisation that got it (用码方).
-        marked_at: When.
+        text: In words, with the time. Example: `仅供上海市样例区政务服务中心办理落户使用 2026-11-24`.
     """
 
-    matter: str
-    relying_party: str
-    marked_at: datetime
+    text: str
 
     def __post_init__(self) -> None:
-        """It checks the fields.
+        """It checks the text.
 
         Raises:
-            InvalidFieldError: One is empty, too long or not printable.
+            InvalidFieldError: It is empty, too long or not printable.
         """
-        for name, value in (("matter", self.matter), ("relying_party", self.relying_party)):
-            if not 1 <= len(value) <= MAX_FIELD or not value.isprintable() or value != value.strip():
-                raise InvalidFieldError(field=f"mark.{name}", why=f"must be 1 to {MAX_FIELD} printable characters")
-        if self.marked_at.tzinfo is None:
-            raise InvalidFieldError(field="mark.marked_at", why="must have a time zone")
+        if not 1 <= len(self.text) <= MAX_MARK or not self.text.isprintable() or self.text != self.text.strip():
+            raise InvalidFieldError(field="mark", why=f"must be 1 to {MAX_MARK} printable characters")
 
 
 def is_mark(name: str) -> bool:
@@ -119,7 +114,7 @@ def write_marked_copy(
         refuse(OfdFault.BAD_MARK, "the copy has as many marks as it may have")
     name = f"{MARKS_FOLDER}Mark_{marks_before + 1}.xml".encode()
     content = _mark_xml(mark, seal)
-    local, central = _entry(name, content, offset=end.directory_offset, marked_at=mark.marked_at)
+    local, central = _entry(name, content, offset=end.directory_offset)
     written = _copy(source, target, start=0, length=end.directory_offset)
     written += target.write(local + name + content)
     directory_offset = written
@@ -139,32 +134,19 @@ def _read_mark(package: OfdPackage, name: str, known: set[str]) -> CopyMark:
     if root.name != "Mark" or facts.get("Seal") not in known:
         refuse(OfdFault.BAD_MARK, f"{name} does not belong to this licence")
     try:
-        return CopyMark(
-            matter=facts.get("Matter", ""),
-            relying_party=facts.get("RelyingParty", ""),
-            marked_at=datetime.fromisoformat(facts.get("Time", "")),
-        )
-    except (InvalidFieldError, ValueError):
+        return CopyMark(facts.get("Text", ""))
+    except InvalidFieldError:
         refuse(OfdFault.BAD_MARK, f"{name} is malformed")
 
 
 def _mark_xml(mark: CopyMark, seal: bytes) -> bytes:
-    facts = {
-        "Matter": mark.matter,
-        "RelyingParty": mark.relying_party,
-        "Time": mark.marked_at.astimezone(UTC).isoformat(),
-        "Seal": seal.hex(),
-    }
-    attributes = "".join(f' {name}="{escape(value)}"' for name, value in facts.items())
-    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Mark xmlns="{_NAMESPACE}"{attributes}/>\n'.encode()
+    attributes = f'Text="{escape(mark.text)}" Seal="{seal.hex()}"'
+    return f'<?xml version="1.0" encoding="UTF-8"?>\n<Mark xmlns="{_NAMESPACE}" {attributes}/>\n'.encode()
 
 
-def _entry(name: bytes, content: bytes, *, offset: int, marked_at: datetime) -> tuple[bytes, bytes]:
+def _entry(name: bytes, content: bytes, *, offset: int) -> tuple[bytes, bytes]:
     """The two headers of an entry that is stored as it is."""
-    moment = marked_at.astimezone(UTC)
-    date = max(0, moment.year - 1980) << 9 | moment.month << 5 | moment.day
-    time = moment.hour << 11 | moment.minute << 5 | moment.second // 2
-    common = (_VERSION, _UTF8_NAME, zipfile.ZIP_STORED, time, date, binascii.crc32(content))
+    common = (_VERSION, _UTF8_NAME, zipfile.ZIP_STORED, 0, _DATE, binascii.crc32(content))
     sizes = (len(content), len(content), len(name))
     local = _LOCAL.pack(b"PK\x03\x04", *common, *sizes, 0)
     central = _CENTRAL.pack(b"PK\x01\x02", _VERSION, *common, *sizes, 0, 0, 0, 0, 0, offset)
