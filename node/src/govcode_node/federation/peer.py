@@ -9,10 +9,10 @@ from typing import Final, TypeVar
 
 from grpc import aio
 
+from govcode_node.domain.breakers import BreakerState, CircuitBreaker, Pass
 from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.nodes import PeerCondition
 from govcode_node.domain.recognition import HomeNodeTimeoutError, HomeNodeUnreachableError
-from govcode_node.federation.breaker import BreakerState, CircuitBreaker, Pass
 from govcode_node.federation.channels import ChannelPool, Dialer, Endpoints, server_name_of
 from govcode_node.federation.refusals import Fault, Refusal, understand
 from govcode_node.ports.clock import Clock

@@ -1,4 +1,4 @@
-"""The circuit breaker in front of one peer: after some failures in a row it lets nobody through for a while.
+"""The circuit breaker in front of one peer or service: after some failures in a row it lets nobody through for a while.
 
 It is a state machine over an injected clock and touches nothing else. Each admitted call gets a pass and hands it back
 with its result. A pass belongs to the period in which it was given: results of an earlier period change nothing, so a

@@ -1,6 +1,6 @@
 """The circuit breaker as a state machine: a peer that fails gets rest, a peer that is back gets calls."""
 
-from govcode_node.federation.breaker import BreakerState, CircuitBreaker, Pass
+from govcode_node.domain.breakers import BreakerState, CircuitBreaker, Pass
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, precondition, rule
