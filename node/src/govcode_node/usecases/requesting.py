@@ -132,7 +132,7 @@ class AuthorizationRequests:
             AuthorizationOutOfPolicyError: Uses, period, retention or kind of subject are not.
             StatutoryNotAllowedError: The matter has no statutory basis, or another one.
             SubjectUnreachableError, LicenseTypeUnknownError: The home node cannot ask.
-            HomeNodeUnreachableError, HomeNodeTimeoutError: The home node gave no answer; asked again, it is asked again.
+            HomeNodeUnreachableError, HomeNodeTimeoutError: No answer; asked again, the home is asked again.
             SerialConflictError: The serial was used for another request.
         """
         async with self._acts.alone(call, command.biz_serial):
