@@ -7,42 +7,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
-    from govcode_client._channel import ClientIdentity
+    from govcode_client._aclient import AsyncClient
     from govcode_client._client import Client
+    from govcode_client._delivery import License
     from govcode_client._errors import (
+        ClientClosedError,
         ClientError,
+        DeliveryError,
         NodeBusyError,
         NodeError,
         NodeFaultError,
         NodeSilentError,
         NodeUnreachableError,
     )
+    from govcode_client._identity import ClientIdentity
+    from govcode_client.areas.codes import accepted
     from govcode_client.device import HolderDevice
     from govcode_client.evidence import check_evidence
+    from govcode_client.sandbox import Sandbox
+    from govcode_client.serials import new_serial
     from govcode_client.sm2 import Sm2PrivateKey, Sm2PublicKey
 
 __all__ = [
+    "AsyncClient",
     "Client",
+    "ClientClosedError",
     "ClientError",
     "ClientIdentity",
+    "DeliveryError",
     "HolderDevice",
+    "License",
     "NodeBusyError",
     "NodeError",
     "NodeFaultError",
     "NodeSilentError",
     "NodeUnreachableError",
+    "Sandbox",
     "Sm2PrivateKey",
     "Sm2PublicKey",
+    "accepted",
     "check_evidence",
+    "new_serial",
 ]
 
 _HOMES: Final = {
+    "AsyncClient": "_aclient",
     "Client": "_client",
-    "ClientIdentity": "_channel",
+    "ClientIdentity": "_identity",
     "HolderDevice": "device",
+    "License": "_delivery",
+    "Sandbox": "sandbox",
     "Sm2PrivateKey": "sm2",
     "Sm2PublicKey": "sm2",
+    "accepted": "areas.codes",
     "check_evidence": "evidence",
+    "new_serial": "serials",
 } | {name: "_errors" for name in __all__ if name.endswith("Error")}
 
 

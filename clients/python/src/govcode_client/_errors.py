@@ -5,7 +5,9 @@
     │   ├── NodeBusyError      try again after `retry_after`
     │   └── NodeFaultError     the node's own fault; tell its operators the request id
     ├── NodeUnreachableError   nobody answers at the address, or not who was meant
-    └── NodeSilentError        no answer in time: repeat with the same serial
+    ├── NodeSilentError        no answer in time: repeat with the same serial
+    ├── DeliveryError          a licence came, but not whole, or not for this key
+    └── ClientClosedError      the client was closed before
 
 A judgement on a code is no error: it is in the answer's verdict.
 """
@@ -18,6 +20,7 @@ from datetime import timedelta
 from typing import Final
 
 import grpc
+import grpc.aio
 from google.rpc import error_details_pb2  # type: ignore[import-untyped]
 from grpc_status import rpc_status
 
@@ -26,10 +29,46 @@ _FAULTS: Final = frozenset({grpc.StatusCode.INTERNAL, grpc.StatusCode.UNKNOWN, g
 
 
 class ClientError(Exception):
-    """A call failed; `advice` is a sentence that says what helps, `advice_zh` the same in Chinese."""
+    """A call failed.
+
+    Attributes:
+        advice: A sentence that says what helps.
+        advice_zh: The same in Chinese.
+        biz_serial: Serial of the act that failed, also where the client made it: under this one the same act can be
+            asked for again, and is done once. Empty for what has no serial.
+    """
 
     advice: str = ""
     advice_zh: str = ""
+    biz_serial: str = ""
+
+
+class ClientClosedError(ClientError):
+    """The client was closed before the call."""
+
+    advice = "make a new client; a closed one stays closed"
+    advice_zh = "客户端已关闭，请新建客户端"
+
+    def __str__(self) -> str:
+        """It reads as one line for a log."""
+        return "the client is closed"
+
+
+@dataclass(eq=False)
+class DeliveryError(ClientError):
+    """A licence came, but cannot be used: not whole, altered, or not sealed for this key. Nothing of it was kept.
+
+    Attributes:
+        why: What is wrong with it.
+    """
+
+    why: str
+    advice = "fetch it again under the same serial; where that fails too, tell the node's operators"
+    advice_zh = "请用同一业务流水号重新获取；仍然失败时请联系节点运维人员"
+
+    def __str__(self) -> str:
+        """It reads as one line for a log."""
+        return f"the delivery cannot be used: {self.why}"
 
 
 @dataclass(eq=False)
@@ -109,15 +148,16 @@ class NodeSilentError(ClientError):
 
 def error_of(failed: grpc.RpcError, *, address: str) -> ClientError:
     """It turns a failed call into the exception that callers see."""
-    if not isinstance(failed, grpc.Call):
+    if not isinstance(failed, grpc.Call | grpc.aio.AioRpcError):
         return NodeUnreachableError(address, str(failed))
     code, message = failed.code(), failed.details() or ""
     try:
-        status = rpc_status.from_call(failed)
+        status = rpc_status.from_call(failed)  # type: ignore[arg-type]  # it reads three methods, which both have
     except ValueError:  # the details speak of another failure than the status: not a node of ours
         status = None
     if status is None:
-        if code is grpc.StatusCode.UNAVAILABLE:
+        # CANCELLED is said by this side: of a call whose connection was replaced or closed.
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED):
             return NodeUnreachableError(address, message)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NodeSilentError(address)
