@@ -423,6 +423,11 @@ class Authorization:
     withdrawn_at: datetime | None = None
     uses: Mapping[int, int] = field(default_factory=dict)
 
+    @property
+    def statutory(self) -> bool:
+        """Whether it rests on a statutory duty and not on consent (N-35)."""
+        return self.request.legal_basis is LegalBasis.STATUTORY_DUTY
+
     def state_at(self, now: datetime) -> AuthorizationState:
         """It tells where the authorization stands: what was written, and what time and count have done since."""
         if self.state is AuthorizationState.PENDING and now >= self.decide_before:

@@ -43,10 +43,10 @@ class EventBell:
         """It returns what the next ring sets. Taken before a look at the store, it misses no commit after the look."""
         return self._waiting.setdefault(app_id, asyncio.Event())
 
-
-async def _heard(bell: asyncio.Event, *, at_most: timedelta) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(bell.wait(), at_most.total_seconds())
+    async def heard(self, bell: asyncio.Event, *, at_most: timedelta) -> None:
+        """It waits until what `listen` returned is rung, at most so long."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(bell.wait(), at_most.total_seconds())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +89,7 @@ class EventFeed:
                     position, silence = events[-1].position, timedelta()
                     yield EventPage(events=events, cursor=cursor_of(position))
                     continue
-                await _heard(bell, at_most=LOOK)
+                await self._bell.heard(bell, at_most=LOOK)
                 silence += LOOK
                 if silence >= HEARTBEAT:
                     silence = timedelta()
@@ -113,7 +113,7 @@ class EventFeed:
                 last = events[-1].position if events else position
                 return EventPage(events=events, cursor=cursor_of(last))
             step = min(LOOK, wait - waited)
-            await _heard(bell, at_most=step)
+            await self._bell.heard(bell, at_most=step)
             waited += step
 
     async def _begin(self, app_id: str, cursor: str) -> int:
