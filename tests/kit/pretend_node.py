@@ -28,6 +28,7 @@ from govcode_node.domain.identification import (
 )
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.keys import InvalidMacError, InvalidSignatureError, SealBrokenError
+from govcode_node.domain.mandates import EntityStanding
 from govcode_node.domain.nodes import NodeKey, NodeKeyPurpose, NodeState, NodeTrust
 from govcode_node.domain.recognition import EvidenceRefusedError, HomeNodeUnreachableError, RevocationList
 from govcode_node.domain.regions import RegionCode
@@ -233,24 +234,26 @@ class PretendProvider:
     """`IdentityProvider`: it believes whoever says a name and the right word."""
 
     clock: MovableClock
-    begun: dict[str, SubjectKind] = field(default_factory=dict)
+    begun: dict[str, tuple[SubjectKind, bytes]] = field(default_factory=dict)
+    standings: dict[str, EntityStanding] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
         return "pretend"
 
-    async def begin(self, subject_kind: SubjectKind) -> BegunIdentification:
+    async def begin(self, subject_kind: SubjectKind, *, bound_to: bytes = b"") -> BegunIdentification:
         identification_id = f"identification {len(self.begun) + 1}"
-        self.begun[identification_id] = subject_kind
+        self.begun[identification_id] = subject_kind, bound_to
         ends = self.clock.now() + timedelta(minutes=5)
         return BegunIdentification(
             identification_id=identification_id, provider=self.name, challenge=b"say the word", expires_at=ends
         )
 
     async def finish(self, identification_id: str, provider_blob: bytes) -> IdentifiedSubject:
-        kind = self.begun.pop(identification_id, None)
-        if kind is None:
+        begun = self.begun.pop(identification_id, None)
+        if begun is None:
             raise IdentificationExpiredError(identification_id)
+        kind, bound_to = begun
         name, _, word = provider_blob.decode().partition(":")
         if word != "the word":
             raise IdentityFailedError(self.name)
@@ -260,7 +263,11 @@ class PretendProvider:
             unique_number=f"number of {name}",
             fields={FieldName.NAME: name},
             identified_at=self.clock.now(),
+            bound_to=bound_to,
         )
+
+    async def standing(self, uscc: str) -> EntityStanding:
+        return self.standings.get(uscc, EntityStanding(active=False, representative_number=""))
 
 
 @dataclass

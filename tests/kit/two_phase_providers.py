@@ -22,6 +22,7 @@ from govcode_node.domain.identification import (
     IdentifiedSubject,
     IdentityFailedError,
 )
+from govcode_node.domain.mandates import EntityStanding
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.identity import IdentityProvider
 
@@ -32,6 +33,8 @@ PASSWORD: Final = "PASSWORD-77b9e05fa2"
 """Stands for what a person types into the kit."""
 
 _LIFETIME: Final = timedelta(minutes=5)
+_NO_REGISTER: Final = EntityStanding(active=False, representative_number="")
+"""Neither shape knows of entities."""
 
 
 class TwoPhaseProvider(IdentityProvider, Protocol):
@@ -47,6 +50,7 @@ class _Begun:
     kind: SubjectKind
     expires_at: datetime
     challenge: bytes = b""
+    bound_to: bytes = b""
 
 
 @dataclass
@@ -61,9 +65,9 @@ class SealedResultProvider:
     def name(self) -> str:
         return "sealed-result"
 
-    async def begin(self, subject_kind: SubjectKind) -> BegunIdentification:
+    async def begin(self, subject_kind: SubjectKind, *, bound_to: bytes = b"") -> BegunIdentification:
         identification_id, expires_at = secrets.token_hex(16), self.clock.now() + _LIFETIME
-        self._begun[identification_id] = _Begun(subject_kind, expires_at)
+        self._begun[identification_id] = _Begun(subject_kind, expires_at, bound_to=bound_to)
         return BegunIdentification(
             identification_id=identification_id, provider=self.name, challenge=b"", expires_at=expires_at
         )
@@ -83,7 +87,10 @@ class SealedResultProvider:
         result = json.loads(base64.b64decode(text))
         if result["serial"] != identification_id:
             raise IdentityFailedError(self.name)
-        return _identified(begun.kind, result["person"], level=result["level"], now=self.clock.now())
+        return _identified(begun, result["person"], level=result["level"], now=self.clock.now())
+
+    async def standing(self, uscc: str) -> EntityStanding:
+        return _NO_REGISTER
 
 
 @dataclass
@@ -97,10 +104,10 @@ class ChallengeProvider:
     def name(self) -> str:
         return "challenge"
 
-    async def begin(self, subject_kind: SubjectKind) -> BegunIdentification:
+    async def begin(self, subject_kind: SubjectKind, *, bound_to: bytes = b"") -> BegunIdentification:
         identification_id, expires_at = secrets.token_hex(16), self.clock.now() + _LIFETIME
         challenge = secrets.token_bytes(32)
-        self._begun[identification_id] = _Begun(subject_kind, expires_at, challenge)
+        self._begun[identification_id] = _Begun(subject_kind, expires_at, challenge, bound_to)
         return BegunIdentification(
             identification_id=identification_id, provider=self.name, challenge=challenge, expires_at=expires_at
         )
@@ -117,18 +124,22 @@ class ChallengeProvider:
         expected = hmac.digest(_secret_of(said["person"]), begun.challenge, "sha256").hex()
         if not hmac.compare_digest(said["answer"], expected):
             raise IdentityFailedError(self.name)
-        return _identified(begun.kind, said["person"], level=3, now=self.clock.now())
+        return _identified(begun, said["person"], level=3, now=self.clock.now())
+
+    async def standing(self, uscc: str) -> EntityStanding:
+        return _NO_REGISTER
 
 
 def _secret_of(person: str) -> bytes:
     return hashlib.sha256(f"secret of {person}".encode()).digest()
 
 
-def _identified(kind: SubjectKind, person: str, *, level: int, now: datetime) -> IdentifiedSubject:
+def _identified(begun: _Begun, person: str, *, level: int, now: datetime) -> IdentifiedSubject:
     return IdentifiedSubject(
-        subject_kind=kind,
+        subject_kind=begun.kind,
         assurance_level=level,
         unique_number=f"number of {person}",
         fields={FieldName.NAME: person},
         identified_at=now,
+        bound_to=begun.bound_to,
     )

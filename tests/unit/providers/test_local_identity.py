@@ -2,6 +2,7 @@
 
 import json
 import logging
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from govcode_node.domain.disclosure import FieldName
 from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.identification import (
     IdentificationExpiredError,
+    IdentifiedSubject,
     IdentityFailedError,
     IdentityProviderUnavailableError,
 )
@@ -147,6 +149,81 @@ async def test_suspended_company_is_not_identified(tmp_path: Path, clock: HandCl
         await provider.finish(begun.identification_id, blob(begun.identification_id, uscc=WUHAN_COMPANY))
 
 
+@pytest.mark.req("N-30")
+async def test_check_gives_back_what_it_was_begun_for(provider: IdentityProvider) -> None:
+    for bound_to in (b"", b"digest of one decision"):
+        begun = await provider.begin(SubjectKind.PERSON, bound_to=bound_to)
+        subject = await provider.finish(begun.identification_id, blob(begun.identification_id))
+        assert subject.bound_to == bound_to
+    begun = await provider.begin(SubjectKind.LEGAL_ENTITY, bound_to=b"for the company")
+    proof = blob(begun.identification_id, LI, "demo-li", WUHAN_COMPANY)
+    assert (await provider.finish(begun.identification_id, proof)).bound_to == b"for the company"
+
+
+def mid_only(tmp_path: Path, clock: HandClock) -> LocalIdentityProvider:
+    path = tmp_path / "mid.toml"
+    path.write_text(f"{PERSON}mid_only = true\n{COMPANY}mid_only = true\n", encoding="utf-8")
+    return LocalIdentityProvider.from_file(path, clock=clock)
+
+
+@pytest.mark.req("N-21")
+async def test_subject_known_by_a_mark_alone_gives_number_and_name_for_one_act_only(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    provider = mid_only(tmp_path, clock)
+
+    async def identified(kind: SubjectKind, bound_to: bytes) -> IdentifiedSubject:
+        begun = await provider.begin(kind, bound_to=bound_to)
+        uscc = WUHAN_COMPANY if kind is SubjectKind.LEGAL_ENTITY else None
+        return await provider.finish(begun.identification_id, blob(begun.identification_id, uscc=uscc))
+
+    opened = await identified(SubjectKind.PERSON, b"")
+    assert opened.fields == {}
+    assert ZHANG not in opened.unique_number
+    asked = await identified(SubjectKind.PERSON, b"one act")
+    assert asked.unique_number == opened.unique_number
+    assert asked.fields == {FieldName.NAME: "张样例", FieldName.ID_NUMBER: ZHANG}
+    assert (await identified(SubjectKind.PERSON, b"")).fields == {}
+
+    company = await identified(SubjectKind.LEGAL_ENTITY, b"")
+    assert company.fields == {}
+    assert WUHAN_COMPANY not in company.unique_number
+    assert company.acting_person_number == opened.unique_number
+    named = await identified(SubjectKind.LEGAL_ENTITY, b"one act")
+    assert named.fields[FieldName.USCC] == WUHAN_COMPANY
+    assert named.unique_number == company.unique_number
+
+
+@pytest.mark.req("N-07")
+async def test_standing_of_a_company_follows_the_register(provider: LocalIdentityProvider) -> None:
+    standing = await provider.standing(WUHAN_COMPANY)
+    assert (standing.active, standing.representative_number) == (True, LI)
+    assert LI not in repr(standing)
+    company = provider.subjects.companies[WUHAN_COMPANY]
+
+    def register(**changes: object) -> None:
+        changed = replace(company, **changes)  # type: ignore[arg-type]
+        provider.subjects = replace(provider.subjects, companies={WUHAN_COMPANY: changed})
+
+    register(legal_representative=ZHANG)
+    assert (await provider.standing(WUHAN_COMPANY)).representative_number == ZHANG
+    register(suspended=True)
+    assert not (await provider.standing(WUHAN_COMPANY)).active
+    assert not (await provider.standing(SHANGHAI_COMPANY)).active
+    provider.available = False
+    with pytest.raises(IdentityProviderUnavailableError):
+        await provider.standing(WUHAN_COMPANY)
+
+
+async def test_representative_known_by_a_mark_is_the_same_in_the_register_and_at_the_check(
+    tmp_path: Path, clock: HandClock
+) -> None:
+    provider = mid_only(tmp_path, clock)
+    begun = await provider.begin(SubjectKind.PERSON)
+    person = await provider.finish(begun.identification_id, blob(begun.identification_id))
+    assert (await provider.standing(WUHAN_COMPANY)).representative_number == person.unique_number
+
+
 async def test_identification_is_finished_once(provider: LocalIdentityProvider) -> None:
     begun = await provider.begin(SubjectKind.PERSON)
     await provider.finish(begun.identification_id, blob(begun.identification_id))
@@ -280,6 +357,7 @@ def test_demo_file_has_every_kind_of_subject_that_the_demo_tells_of() -> None:
         (PERSON.replace("level = 3", "level = 4"), "person 1", "assurance_level"),
         (PERSON.replace("level = 3", "level = true"), "person 1", "assurance_level"),
         (PERSON.replace("demo-zhang", "short"), "person 1", "secret"),
+        (PERSON + "mid_only = 1\n", "person 1", "mid_only"),
         (PERSON + "nickname = 'x'\n", "person 1", "nickname"),
         (PERSON + PERSON, "person 2", "repeats"),
         (PERSON + 'presenter = "420100198802149916"\nrelation = "GUARDIAN"\n', "person 1", "presenter"),

@@ -1,7 +1,9 @@
 """The embedded identity provider for development, tests and the demo: it knows synthetic subjects only.
 
 It behaves as a real one does: two phases (N-27), one use of each identification whatever its outcome, five minutes'
-time, and a blob that it reads once and forgets.
+time, and a blob that it reads once and forgets. A subject may be known by an opaque mark alone (网络身份应用标识, MID),
+as a network identity service has them: number and name then come with a check that was begun for one act, and only
+with that (N-21).
 
 What was begun is kept in the memory of this process. With several workers a `finish` that reaches another worker than
 its `begin` is refused as unknown; production identifies through a provider that keeps its own serials, and a local
@@ -28,6 +30,7 @@ from govcode_node.domain.identification import (
     IdentityFailedError,
     IdentityProviderUnavailableError,
 )
+from govcode_node.domain.mandates import EntityStanding
 from govcode_node.ports.clock import Clock
 from govcode_node.providers.identity.local_kit import MAX_BLOB_BYTES
 from govcode_node.providers.identity.local_subjects import (
@@ -48,6 +51,7 @@ _CHALLENGE_BYTES: Final = 16
 class _Pending:
     subject_kind: SubjectKind
     expires_at: datetime
+    bound_to: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +72,7 @@ class LocalIdentityProvider:
 
     Attributes:
         available: Set it to False and the provider does not answer, as in an outage.
+        subjects: Whom it knows; set others and it knows those from now on, as after a change in the register.
     """
 
     def __init__(
@@ -89,7 +94,7 @@ class LocalIdentityProvider:
             random_bytes: Source of ids and challenges.
         """
         self.available = True
-        self._subjects = subjects
+        self.subjects = subjects
         self._clock = clock
         self._lifetime = lifetime
         self._max_pending = max_pending
@@ -112,8 +117,12 @@ class LocalIdentityProvider:
         """Name of the provider."""
         return "local"
 
-    async def begin(self, subject_kind: SubjectKind) -> BegunIdentification:
+    async def begin(self, subject_kind: SubjectKind, *, bound_to: bytes = b"") -> BegunIdentification:
         """It begins an identification of a person or of a company by its legal representative.
+
+        Args:
+            subject_kind: Which of the two.
+            bound_to: What the check is made for, given back with its outcome; empty for an opening.
 
         Raises:
             IdentityProviderUnavailableError: The provider is switched off.
@@ -126,7 +135,7 @@ class LocalIdentityProvider:
         self._make_room(now)
         identification_id = self._random_bytes(_ID_BYTES).hex()
         expires_at = now + self._lifetime
-        self._pending[identification_id] = _Pending(subject_kind, expires_at)
+        self._pending[identification_id] = _Pending(subject_kind, expires_at, bound_to)
         return BegunIdentification(
             identification_id=identification_id,
             provider=self.name,
@@ -153,8 +162,21 @@ class LocalIdentityProvider:
             raise IdentityFailedError(self.name)
         person = self._confirmed_person(claim)
         if pending.subject_kind is SubjectKind.PERSON:
-            return _identified_person(person, now)
-        return _identified_company(self._confirmed_company(claim, person), person, now)
+            return _identified_person(person, now, pending.bound_to)
+        return _identified_company(self._confirmed_company(claim, person), person, now, pending.bound_to)
+
+    async def standing(self, uscc: str) -> EntityStanding:
+        """It tells how a company stands in the register now; one that it does not know is not in force (N-07).
+
+        Raises:
+            IdentityProviderUnavailableError: The provider is switched off.
+        """
+        self._check_available()
+        company = self.subjects.companies.get(uscc)
+        if company is None:
+            return EntityStanding(active=False, representative_number="")
+        representative = self.subjects.people[company.legal_representative]
+        return EntityStanding(active=not company.suspended, representative_number=representative.unique_number)
 
     def _check_available(self) -> None:
         if not self.available:
@@ -184,7 +206,7 @@ class LocalIdentityProvider:
         return _Claim(*values)
 
     def _confirmed_person(self, claim: _Claim) -> SyntheticPerson:
-        person = self._subjects.people.get(claim.id_number)
+        person = self.subjects.people.get(claim.id_number)
         expected = person.secret if person is not None else "\x00" * 16
         # surrogatepass: JSON can smuggle a lone surrogate in, which plain UTF-8 refuses with an error of its own.
         proved = hmac.compare_digest(expected.encode(), claim.secret.encode("utf-8", "surrogatepass"))
@@ -193,33 +215,39 @@ class LocalIdentityProvider:
         return person
 
     def _confirmed_company(self, claim: _Claim, person: SyntheticPerson) -> SyntheticCompany:
-        company = self._subjects.companies.get(claim.uscc)
+        company = self.subjects.companies.get(claim.uscc)
         if company is None or company.suspended or company.legal_representative != person.id_number:
             raise IdentityFailedError(self.name)
         return company
 
 
-def _identified_person(person: SyntheticPerson, now: datetime) -> IdentifiedSubject:
+def _identified_person(person: SyntheticPerson, now: datetime, bound_to: bytes) -> IdentifiedSubject:
+    named = {FieldName.NAME: person.name, FieldName.ID_NUMBER: person.id_number}
+    fields = {**named, FieldName.PHONE: person.phone}
+    if person.mid_only:
+        # To make a check for one act is the holder's separate consent to name and number.
+        fields = named if bound_to else {}
     return IdentifiedSubject(
         subject_kind=SubjectKind.PERSON,
         assurance_level=person.assurance_level,
-        unique_number=person.id_number,
-        fields={
-            FieldName.NAME: person.name,
-            FieldName.ID_NUMBER: person.id_number,
-            FieldName.PHONE: person.phone,
-        },
+        unique_number=person.unique_number,
+        fields=fields,
         identified_at=now,
+        bound_to=bound_to,
     )
 
 
-def _identified_company(company: SyntheticCompany, person: SyntheticPerson, now: datetime) -> IdentifiedSubject:
+def _identified_company(
+    company: SyntheticCompany, person: SyntheticPerson, now: datetime, bound_to: bytes
+) -> IdentifiedSubject:
     """A company is known no better than the person who speaks for it."""
+    named = {FieldName.ENTITY_NAME: company.entity_name, FieldName.USCC: company.uscc}
     return IdentifiedSubject(
         subject_kind=SubjectKind.LEGAL_ENTITY,
         assurance_level=min(company.assurance_level, person.assurance_level),
-        unique_number=company.uscc,
-        fields={FieldName.ENTITY_NAME: company.entity_name, FieldName.USCC: company.uscc},
+        unique_number=company.unique_number,
+        fields={} if company.mid_only and not bound_to else named,
         identified_at=now,
-        acting_person_number=person.id_number,
+        acting_person_number=person.unique_number,
+        bound_to=bound_to,
     )

@@ -5,6 +5,7 @@ sequence numbers 990 to 999, with a telephone that a subscriber could have, or w
 ``MA9TEXT`` is refused, and with it the whole file. No fault repeats a value of the file.
 """
 
+import hmac
 import re
 import tomllib
 from collections.abc import Callable, Mapping
@@ -50,6 +51,7 @@ class SyntheticPerson:
         secret: What the device kit proves the person with.
         assurance_level: Strength of the identity check, 1 to 3.
         suspended: Whether the provider confirms the person no longer.
+        mid_only: Whether the provider confirms the person by an opaque mark, without number and name.
         presenter: Who may present for this person, such as a guardian; None for nobody.
         relation: What ties the two; None without a presenter.
     """
@@ -60,8 +62,14 @@ class SyntheticPerson:
     secret: str = field(repr=False)
     assurance_level: int
     suspended: bool = False
+    mid_only: bool = False
     presenter: CitizenId | None = field(default=None, repr=False)
     relation: RelationKind | None = None
+
+    @property
+    def unique_number(self) -> str:
+        """The number by which the provider knows the person: the citizen id, or the mark."""
+        return _mark_of(self.id_number, self.secret) if self.mid_only else self.id_number
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +82,7 @@ class SyntheticCompany:
         legal_representative: The person who may act for it (法定代表人).
         assurance_level: Strength of the check, 1 to 3.
         suspended: Whether the provider confirms it no longer.
+        mid_only: Whether the provider confirms it by an opaque mark, without number and name.
     """
 
     entity_name: str
@@ -81,6 +90,12 @@ class SyntheticCompany:
     legal_representative: CitizenId = field(repr=False)
     assurance_level: int
     suspended: bool = False
+    mid_only: bool = False
+
+    @property
+    def unique_number(self) -> str:
+        """The number by which the provider knows it: the unified social credit code, or the mark."""
+        return _mark_of(self.uscc, self.entity_name) if self.mid_only else self.uscc
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,6 +165,11 @@ class _Entry:
             raise self.fault(f"unknown keys {', '.join(sorted(self._left))}")
 
 
+def _mark_of(number: str, secret: str) -> str:
+    """It makes the mark (网络身份应用标识) that stands for a number, the same at every check."""
+    return f"MID-{hmac.digest(secret.encode(), number.encode(), 'sha256').hex()[:32]}"
+
+
 def load_synthetic_subjects(path: Path) -> SyntheticSubjects:
     """It reads and checks a file of synthetic subjects.
 
@@ -201,6 +221,7 @@ def _person(entry: _Entry) -> SyntheticPerson:
         secret=entry.text("secret", _SECRET, "6 to 64 printable ASCII characters"),
         assurance_level=entry.level(),
         suspended=entry.flag("suspended"),
+        mid_only=entry.flag("mid_only"),
         presenter=presenter,
         relation=relation,
     )
@@ -215,6 +236,7 @@ def _company(entry: _Entry) -> SyntheticCompany:
         legal_representative=entry.citizen_id("legal_representative"),
         assurance_level=entry.level(),
         suspended=entry.flag("suspended"),
+        mid_only=entry.flag("mid_only"),
     )
     entry.finish()
     return company
