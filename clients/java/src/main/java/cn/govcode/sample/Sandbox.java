@@ -1,0 +1,87 @@
+package cn.govcode.sample;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.IOException;
+import java.io.Reader;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.nio.file.Paths;
+
+/**
+ * The credentials file that {@code govcode sandbox} writes. Production has the same things from elsewhere: addresses from the
+ * region's operators, certificate and key from its authority.
+ */
+public final class Sandbox {
+    private final JsonObject facts;
+
+    private Sandbox(JsonObject facts) {
+        this.facts = facts;
+    }
+
+    /** It reads the file that the environment variable GOVCODE_SANDBOX names, or {@code sandbox.json}. */
+    public static Sandbox read() throws IOException {
+        String named = System.getenv("GOVCODE_SANDBOX");
+        Path path = Paths.get(named == null || named.isEmpty() ? "sandbox.json" : named);
+        try (Reader reader = Files.newBufferedReader(path, StandardCharsets.UTF_8)) {
+            return new Sandbox(JsonParser.parseReader(reader).getAsJsonObject());
+        }
+    }
+
+    /** The sandbox's node, as one of the applications of the file. Example: {@code app("holder_app")}. */
+    public NodeClient app(String name) {
+        return app(name, facts);
+    }
+
+    /** The node of another region, as its counter. */
+    public NodeClient peerCounter() {
+        return app("counter_app", facts.getAsJsonObject("peer"));
+    }
+
+    private NodeClient app(String name, JsonObject where) {
+        JsonObject app = where.getAsJsonObject(name);
+        return new NodeClient(
+                text(where, "target"),
+                text(where, "server_name"),
+                text(facts, "roots_pem"),
+                text(app, "certificate_pem"),
+                text(app, "private_key_pem"),
+                "");
+    }
+
+    /** One of the sandbox's subjects. */
+    public Holder.Person subject(String key) {
+        for (JsonElement entry : facts.getAsJsonArray("subjects")) {
+            JsonObject subject = entry.getAsJsonObject();
+            if (text(subject, "key").equals(key)) {
+                return new Holder.Person(text(subject, "name"), text(subject, "id_number"), text(subject, "secret"));
+            }
+        }
+        throw new IllegalArgumentException("the sandbox has no subject " + key);
+    }
+
+    /** Number of one of the sandbox's scenes. */
+    public int scene(String name) {
+        return facts.getAsJsonObject("scenes").get(name).getAsInt();
+    }
+
+    public String termsVersion() {
+        return text(facts, "terms_version");
+    }
+
+    public String nodeId() {
+        return text(facts, "node_id");
+    }
+
+    /** Everything that the file says. */
+    public JsonObject facts() {
+        return facts;
+    }
+
+    private static String text(JsonObject object, String name) {
+        JsonElement found = object.get(name);
+        return found == null || found.isJsonNull() ? "" : found.getAsString();
+    }
+}
