@@ -16,7 +16,7 @@ from govcode_node.storage.errors import DRIVER_ERRORS, translate
 from govcode_node.storage.readers import Reader
 from govcode_node.storage.runner import BatchRunner
 from govcode_node.storage.stores.audit import ADD_WRITER, Chain
-from govcode_node.storage.tables import metadata
+from govcode_node.storage.table_parts import metadata
 
 T = TypeVar("T")
 

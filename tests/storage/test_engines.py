@@ -11,7 +11,7 @@ from alembic.migration import MigrationContext
 from govcode_node.domain.errors import StoreUnavailableError
 from govcode_node.storage import Durability, NotDurableError, SchemaVersionError, SqlDatabase, migrate
 from govcode_node.storage.engine import make_engine, open_writer
-from govcode_node.storage.tables import metadata
+from govcode_node.storage.table_parts import metadata
 from sqlalchemy import create_engine, text
 from storage import samples
 from storage.conftest import MakeUrl, OpenDatabase

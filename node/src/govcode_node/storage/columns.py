@@ -35,6 +35,8 @@ to_json: Final = json.JSONEncoder(
 
 ACCOUNT_PREFIX: Final = "ac_"
 SCAN_PREFIX: Final = "sc_"
+AUTHORIZATION_PREFIX: Final = "au_"
+USE_PREFIX: Final = "us_"
 
 
 def to_ms(moment: datetime) -> int:

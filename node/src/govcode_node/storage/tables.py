@@ -7,41 +7,17 @@ of control are never deleted while something refers to them.
 
 from typing import Final
 
-from sqlalchemy import (
-    BigInteger,
-    Column,
-    Identity,
-    Index,
-    Integer,
-    LargeBinary,
-    MetaData,
-    SmallInteger,
-    Table,
-    Text,
-    text,
-)
+from sqlalchemy import BigInteger, Column, Identity, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
 
-metadata: Final = MetaData(naming_convention={"pk": "pk_%(table_name)s", "ix": "ix_%(table_name)s_%(column_0_N_name)s"})
+from govcode_node.storage.table_parts import bytes_column as _bytes
+from govcode_node.storage.table_parts import metadata
+from govcode_node.storage.table_parts import name_column as _name
+from govcode_node.storage.table_parts import small_column as _small
+from govcode_node.storage.table_parts import text_column as _text
+from govcode_node.storage.table_parts import time_column as _time
 
 LONG_LIVED_SECONDS: Final = 600
 """Codes that live longer have an index by account; the others are few at any time and are found by their second."""
-
-
-def _time(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, BigInteger, nullable=nullable)
-
-
-def _small(name: str, *, nullable: bool = False) -> Column[int]:
-    return Column(name, SmallInteger, nullable=nullable)
-
-
-def _bytes(name: str, *, nullable: bool = False) -> Column[bytes]:
-    return Column(name, LargeBinary, nullable=nullable)
-
-
-def _text(name: str, *, nullable: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=nullable)
-
 
 names = Table(
     "names",
@@ -50,12 +26,6 @@ names = Table(
     _text("name"),
 )
 Index("ix_names_name", names.c.name, unique=True)
-
-
-def _name(name: str) -> Column[int]:
-    """A text of a register (a caller, a method, an organisation, a node), by its number in `names`."""
-    return Column(name, Integer, nullable=False)
-
 
 accounts = Table(
     "accounts",

@@ -6,9 +6,12 @@ from govcode_node.storage.batches import Batch
 from govcode_node.storage.stores.accounts import SqlAccountStore
 from govcode_node.storage.stores.acts import SqlActStore
 from govcode_node.storage.stores.audit import Chain, SqlAuditStore
+from govcode_node.storage.stores.authorizations import SqlAuthorizationStore
+from govcode_node.storage.stores.catalogue import SqlCatalogueStore
 from govcode_node.storage.stores.codes import SqlCodeStore
 from govcode_node.storage.stores.events import SqlEventStore
 from govcode_node.storage.stores.hub import SqlHubStore
+from govcode_node.storage.stores.mandates import SqlMandateStore
 from govcode_node.storage.stores.parties import SqlPartyStore
 from govcode_node.storage.stores.relations import SqlRelationStore
 from govcode_node.storage.stores.scans import SqlScanStore
@@ -27,10 +30,13 @@ class SqlTransaction:
         "accounts",
         "acts",
         "audit",
+        "authorizations",
+        "catalogue",
         "codes",
         "events",
         "hub",
         "link",
+        "mandates",
         "parties",
         "relations",
         "scans",
@@ -54,4 +60,7 @@ class SqlTransaction:
         self.parties: Final = SqlPartyStore(batch)
         self.scenes: Final = SqlSceneStore(batch)
         self.hub: Final = SqlHubStore(batch)
+        self.authorizations: Final = SqlAuthorizationStore(batch)
+        self.mandates: Final = SqlMandateStore(batch)
+        self.catalogue: Final = SqlCatalogueStore(batch)
         self.link: Final = batch.link

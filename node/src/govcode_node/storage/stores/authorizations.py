@@ -1,0 +1,367 @@
+"""Authorizations, with the counts of their uses."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import delete, select, update
+
+from govcode_node.domain.accounts import AccountId
+from govcode_node.domain.authorizations import (
+    Authorization,
+    AuthorizationState,
+    ConsentRequest,
+    DecidedItem,
+)
+from govcode_node.domain.codes import SubjectKind
+from govcode_node.storage.answers import CattrsAnswerCodec
+from govcode_node.storage.authorization_tables import authorization_counters, authorizations
+from govcode_node.storage.batches import Batch
+from govcode_node.storage.columns import (
+    ACCOUNT_PREFIX,
+    AUTHORIZATION_PREFIX,
+    from_ms,
+    from_ms_or_none,
+    pack_account,
+    pack_id,
+    pack_opaque,
+    pack_own_id,
+    to_ms,
+    to_ms_or_none,
+    unpack_account,
+)
+from govcode_node.storage.statements import Parameters, Statement, constant, insert_unless, row_insert, value
+from govcode_node.storage.stores.license_uses import LicenseUseRows
+from govcode_node.storage.stores.withdrawal_notices import WithdrawalNoticeRows
+
+_c = authorizations.c
+_n = authorization_counters.c
+_PENDING: Final = int(AuthorizationState.PENDING)
+_GRANTED: Final = int(AuthorizationState.GRANTED)
+_codec: Final = CattrsAnswerCodec()
+
+_of_id = _c.authorization_id == value("id", _c.authorization_id)
+_of_account = _c.account_id == value("account", _c.account_id)
+_is_pending = _c.state == constant(_PENDING)
+_is_granted = _c.state == constant(_GRANTED)
+
+_ADD = insert_unless(authorizations, "authorization_id")
+_ADD_COUNTER = row_insert(authorization_counters)
+_GET = Statement(select(authorizations).where(_of_id), "id")
+_COUNTERS = Statement(
+    select(authorization_counters)
+    .where(_n.authorization_id == value("id", _n.authorization_id), _n.uses > constant(0))
+    .order_by(_n.item_no),
+    "id",
+)
+_OF_SERIAL = Statement(
+    select(authorizations)
+    .where(
+        _c.app == value("app", _c.app),
+        _c.biz_serial == value("serial", _c.biz_serial),
+        _c.asked_here == constant(1),
+    )
+    .order_by(_c.authorization_id.desc())
+    .limit(constant(1))
+    .offset(constant(0)),
+    "app",
+    "serial",
+)
+_NEWEST_OF = select(authorizations).where(_of_account).order_by(_c.authorization_id.desc())
+_LIST_OF = Statement(_NEWEST_OF.limit(value("limit", _n.uses)).offset(constant(0)), "account", "limit")
+_LIST_BEFORE = Statement(
+    _NEWEST_OF.where(_c.authorization_id < value("before", _c.authorization_id))
+    .limit(value("limit", _n.uses))
+    .offset(constant(0)),
+    "account",
+    "before",
+    "limit",
+)
+_OPEN_OF = Statement(
+    select(authorizations)
+    .where(_of_account, _c.state.in_([constant(_PENDING), constant(_GRANTED)]))
+    .order_by(_c.authorization_id),
+    "account",
+)
+_COUNTERS_OF = Statement(
+    select(authorization_counters)
+    .join(authorizations, _c.authorization_id == _n.authorization_id)
+    .where(
+        _of_account,
+        _c.authorization_id >= value("first", _c.authorization_id),
+        _c.authorization_id <= value("last", _c.authorization_id),
+        _n.uses > constant(0),
+    )
+    .order_by(_n.authorization_id, _n.item_no),
+    "account",
+    "first",
+    "last",
+)
+_UNDECIDED = Statement(
+    select(authorizations)
+    .where(_is_pending, _c.decide_before <= value("now", _c.decide_before))
+    .order_by(_c.decide_before, _c.authorization_id)
+    .limit(value("limit", _n.uses))
+    .offset(constant(0)),
+    "now",
+    "limit",
+)
+_DECISION = ("state", "items", "decided_at", "ends_at", "over_at", "consent_evidence", "grant_evidence")
+_DECIDE = Statement(
+    update(authorizations).where(_of_id, _is_pending).values({name: value(name, _c[name]) for name in _DECISION}),
+    "id",
+    *_DECISION,
+)
+_TIME_OUT = Statement(
+    update(authorizations)
+    .where(_of_id, _is_pending)
+    .values(state=constant(AuthorizationState.TIMED_OUT), over_at=value("at", _c.over_at)),
+    "id",
+    "at",
+)
+_WITHDRAW = Statement(
+    update(authorizations)
+    .where(_of_id, _is_granted)
+    .values(
+        state=constant(AuthorizationState.WITHDRAWN),
+        over_at=value("at", _c.over_at),
+        withdrawn_at=value("at", _c.withdrawn_at),
+        withdrawal_evidence=value("withdrawal", _c.withdrawal_evidence),
+    ),
+    "id",
+    "at",
+    "withdrawal",
+)
+_LOCK_GRANTED = Statement(
+    # SQLite has no row locks and needs none: its write transactions come one after another.
+    select(_c.state).where(_of_id, _is_granted).with_for_update(key_share=True),
+    "id",
+)
+_LOCK_OVER = Statement(
+    select(_c.authorization_id)
+    .where(_c.over_at < value("before", _c.over_at))
+    .order_by(_c.over_at, _c.authorization_id)
+    .limit(value("limit", _n.uses))
+    .offset(constant(0))
+    .with_for_update(skip_locked=True),
+    "before",
+    "limit",
+)
+_DELETE_COUNTERS = Statement(
+    delete(authorization_counters).where(_n.authorization_id == value("id", _n.authorization_id)), "id"
+)
+_DELETE = Statement(delete(authorizations).where(_of_id), "id")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Items:
+    """The decided items in the form in which the codec keeps them."""
+
+    items: tuple[DecidedItem, ...]
+
+
+class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
+    """Authorizations. Leans on the primary key, the partial indexes by account, serial, time to decide and end.
+
+    Uses and notices stand in modules of their own. A decision, a withdrawal and the begin of a use meet at the row of
+    the authorization: whoever is second finds the state that the first one wrote.
+    """
+
+    __slots__ = ()
+
+    def __init__(self, batch: Batch) -> None:
+        self._link = batch.link
+        self._names = batch.names
+
+    def add(self, authorization: Authorization) -> bool:
+        """See the port."""
+        key = pack_own_id(AUTHORIZATION_PREFIX, authorization.authorization_id)
+        added = self._link.write(_ADD, self._row(key, authorization)) == 1
+        if added and authorization.state is AuthorizationState.GRANTED:
+            self._add_counters(key, authorization.items)
+        return added
+
+    def get(self, authorization_id: str) -> Authorization | None:
+        """See the port."""
+        key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
+        return self._first(self._link.one(_GET, (key,))) if key else None
+
+    def find_request(self, *, app_id: str, biz_serial: str) -> Authorization | None:
+        """See the port. What applications of other nodes asked for has no place in that index."""
+        app = self._names.find(app_id)
+        return self._first(self._link.one(_OF_SERIAL, (app, pack_opaque(biz_serial)))) if app is not None else None
+
+    def list_of(self, account_id: AccountId, *, before: str, limit: int) -> Sequence[Authorization]:
+        """See the port. Ids begin with their time."""
+        key = pack_id(ACCOUNT_PREFIX, account_id)
+        if key is None:
+            return []
+        if not before:
+            return self._of_account(key, self._link.all(_LIST_OF, (key, limit)))
+        last = pack_id(AUTHORIZATION_PREFIX, before)
+        return self._of_account(key, self._link.all(_LIST_BEFORE, (key, last, limit))) if last else []
+
+    def open_of(self, account_id: AccountId) -> Sequence[Authorization]:
+        """See the port. The oldest first."""
+        key = pack_id(ACCOUNT_PREFIX, account_id)
+        return self._of_account(key, self._link.all(_OPEN_OF, (key,))) if key else []
+
+    def decide(
+        self,
+        authorization_id: str,
+        *,
+        state: AuthorizationState,
+        items: Sequence[DecidedItem],
+        decided_at: datetime,
+        ends_at: datetime | None,
+        consent: bytes,
+        grant: bytes,
+    ) -> bool:
+        """See the port."""
+        key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
+        if key is None:
+            return False
+        decision = (
+            key,
+            int(state),
+            _items_to_text(items),
+            to_ms(decided_at),
+            to_ms_or_none(ends_at),
+            to_ms_or_none(_over_at(state, decided_at=decided_at, ends_at=ends_at)),
+            consent,
+            grant,
+        )
+        decided = self._link.write(_DECIDE, decision) == 1
+        if decided and state is AuthorizationState.GRANTED:
+            self._add_counters(key, items)
+        return decided
+
+    def time_out(self, authorization_id: str, *, at: datetime) -> bool:
+        """See the port."""
+        key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
+        return key is not None and self._link.write(_TIME_OUT, (key, to_ms(at))) == 1
+
+    def undecided(self, *, now: datetime, limit: int) -> Sequence[Authorization]:
+        """See the port. Nothing that is pending has been used."""
+        return [self._authorization(row, {}) for row in self._link.all(_UNDECIDED, (to_ms(now), limit))]
+
+    def withdraw(self, authorization_id: str, *, at: datetime, withdrawal: bytes) -> bool:
+        """See the port."""
+        key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
+        return key is not None and self._link.write(_WITHDRAW, (key, to_ms(at), withdrawal)) == 1
+
+    def purge(self, *, ended_before: datetime, limit: int) -> int:
+        """See the port. Uses without an authorization here, older than that, go with them: at nodes that only deliver.
+
+        What another process is deleting at this moment is left to it.
+        """
+        rows = self._link.all(_LOCK_OVER, (to_ms(ended_before), limit))
+        keys = [(row[0],) for row in rows]
+        deleted = 0
+        for key in keys:
+            self._delete_uses(key)
+            self._delete_notices(key)
+            self._link.write(_DELETE_COUNTERS, key)
+            deleted += self._link.write(_DELETE, key)
+        self._delete_strays(to_ms(ended_before), limit)
+        return deleted
+
+    def _lock_granted(self, key: bytes) -> bool:
+        """It holds the row of an authorization that is GRANTED until the end of the transaction; whether it is.
+
+        On PostgreSQL it waits for whoever is changing the row, and then sees what was written.
+        """
+        return self._link.one(_LOCK_GRANTED, (key,)) is not None
+
+    def _add_counters(self, key: bytes, items: Iterable[DecidedItem]) -> None:
+        for item in items:
+            if item.granted:
+                self._link.write(_ADD_COUNTER, (key, item.item_no, 0))
+
+    def _row(self, key: bytes, authorization: Authorization) -> Parameters:
+        number = self._names.number
+        request = authorization.request
+        account_id, presenter = authorization.account_id, authorization.presenter_account_id
+        over_at = _over_at(
+            authorization.state,
+            decided_at=authorization.decided_at or authorization.decide_before,
+            ends_at=authorization.ends_at,
+            withdrawn_at=authorization.withdrawn_at,
+        )
+        return (
+            key,
+            pack_account(account_id) if account_id is not None else None,
+            None if authorization.subject_kind is None else int(authorization.subject_kind),
+            number(authorization.holder_app_id),
+            pack_account(presenter) if presenter is not None else None,
+            number(request.app_id),
+            pack_opaque(request.biz_serial),
+            int(account_id is None or request.visited_node == request.home_node),
+            int(authorization.state),
+            to_ms(authorization.decide_before),
+            to_ms_or_none(authorization.decided_at),
+            to_ms_or_none(authorization.ends_at),
+            to_ms_or_none(authorization.withdrawn_at),
+            to_ms_or_none(over_at),
+            _items_to_text(authorization.items),
+            _codec.dump(request).decode(),
+            authorization.request_evidence,
+            authorization.grant,
+            authorization.consent,
+            authorization.withdrawal,
+        )
+
+    def _first(self, row: tuple[Any, ...] | None) -> Authorization | None:
+        if row is None:
+            return None
+        uses = {item_no: uses for _, item_no, uses in self._link.all(_COUNTERS, (row[0],))}
+        return self._authorization(row, uses)
+
+    def _of_account(self, account: bytes, rows: list[tuple[Any, ...]]) -> list[Authorization]:
+        """It makes authorizations of one account, with all their counts by one question."""
+        if not rows:
+            return []
+        ids = [row[0] for row in rows]
+        uses: dict[bytes, dict[int, int]] = {}
+        for key, item_no, count in self._link.all(_COUNTERS_OF, (account, min(ids), max(ids))):
+            uses.setdefault(key, {})[item_no] = count
+        return [self._authorization(row, uses.get(row[0], {})) for row in rows]
+
+    def _authorization(self, row: tuple[Any, ...], uses: dict[int, int]) -> Authorization:
+        return Authorization(
+            authorization_id=AUTHORIZATION_PREFIX + row[0].hex(),
+            account_id=None if row[1] is None else unpack_account(row[1]),
+            subject_kind=None if row[2] is None else SubjectKind(row[2]),
+            holder_app_id=self._names.text(row[3]),
+            presenter_account_id=None if row[4] is None else unpack_account(row[4]),
+            state=AuthorizationState(row[8]),
+            decide_before=from_ms(row[9]),
+            decided_at=from_ms_or_none(row[10]),
+            ends_at=from_ms_or_none(row[11]),
+            withdrawn_at=from_ms_or_none(row[12]),
+            items=_codec.load(_Items, row[14].encode()).items if row[14] else (),
+            request=_codec.load(ConsentRequest, row[15].encode()),
+            request_evidence=row[16],
+            grant=row[17],
+            consent=row[18],
+            withdrawal=row[19],
+            uses=uses,
+        )
+
+
+def _items_to_text(items: Sequence[DecidedItem]) -> str:
+    return _codec.dump(_Items(items=tuple(items))).decode() if items else ""
+
+
+def _over_at(
+    state: AuthorizationState,
+    *,
+    decided_at: datetime,
+    ends_at: datetime | None,
+    withdrawn_at: datetime | None = None,
+) -> datetime | None:
+    """It tells from when on nothing can come of an authorization; None while it waits for its decision."""
+    if state is AuthorizationState.PENDING:
+        return None
+    return withdrawn_at or ends_at or decided_at
