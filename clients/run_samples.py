@@ -198,9 +198,10 @@ def running_sandbox(folder: Path) -> Iterator[Path]:
     """
     file, log = folder / "sandbox.json", folder / "sandbox.log"
     with log.open("wb") as output:
+        # The sandbox ends with its standard input, so that it does not outlive a runner that is killed.
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "govcode_node.cli", "sandbox", "--file", str(file)],
-            stdin=subprocess.DEVNULL,
+            [sys.executable, "-m", "govcode_node.cli", "sandbox", "--folder", str(folder), "--until-eof"],
+            stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
         )
@@ -213,6 +214,8 @@ def running_sandbox(folder: Path) -> Iterator[Path]:
         yield file
     finally:
         process.terminate()
+        if process.stdin is not None:
+            process.stdin.close()
         try:
             process.wait(timeout=20)
         except subprocess.TimeoutExpired:

@@ -96,7 +96,7 @@ func TestEvidenceWithoutAProofOrWithAFinerTimeIsRefused(t *testing.T) {
 	finer := all.Plain[0].evidence(t)
 	finer.SignedTime.Nanos++
 	for why, offered := range map[string]*commonv1.Evidence{"no proof": bare, "finer time": finer, "none at all": nil} {
-		if err := evidence.Check(offered, evidence.ScanAnswer, all.key(t), &codev1.ScanAnswer{}); err == nil {
+		if err := evidence.Verify(offered, evidence.ScanAnswer, all.Plain[0].PayloadType, all.key(t)); err == nil {
 			t.Errorf("accepted: %s", why)
 		}
 	}
@@ -104,7 +104,8 @@ func TestEvidenceWithoutAProofOrWithAFinerTimeIsRefused(t *testing.T) {
 
 func TestAnotherPayloadTypeThanTheReaderWillParseIsRefused(t *testing.T) {
 	all := load(t)
-	if err := evidence.Check(all.Plain[0].evidence(t), evidence.ScanAnswer, all.key(t), &codev1.Account{}); err == nil {
+	account := &codev1.Account{}
+	if err := evidence.Check(all.Plain[0].evidence(t), evidence.ScanAnswer, all.key(t), account); err == nil {
 		t.Error("a ScanAnswer was read as an Account")
 	}
 }
