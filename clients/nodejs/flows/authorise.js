@@ -1,1 +1,127 @@
-export async function authorise() {}
+// 6.3 授权调用电子证照: a counter asks for licences, the holder decides item by item, the counter fetches what was granted.
+
+import { NodeError, Sm2Key, fetchLicence, newSerial, sm3 } from '../lib/index.js';
+
+/** What the counter asks for: the matter's own list in the sandbox, which an operator registered. */
+export async function authorise(sandbox, holder, say) {
+  const counter = sandbox.app('counter_app');
+  const key = new Sm2Key(sandbox.facts.counter_app.encryption_private_key_hex);
+  const matter = sandbox.matter();
+
+  const authorization = await ask(sandbox, counter, holder, matter);
+  say(`asked for: ${authorization.items.map((item) => item.license_type_name || item.license_type).join(', ')}`);
+
+  const granted = await decide(holder, authorization.authorization_id, { grantOnly: [1], say });
+  const { authorization: decided } = await counter.authorizations.WaitAuthorization(
+    { authorization_id: granted.authorization_id, wait: { seconds: 20 } },
+    { deadline: 25_000 },
+  );
+  if (decided.state !== 'AUTHORIZATION_STATE_GRANTED') throw new Error(`it is ${decided.state}`);
+  say(`granted: item ${decided.items.map((item) => item.item_no).join(', ')}, ${decided.max_uses} uses`);
+
+  const use = { authorization_id: decided.authorization_id, item_no: 1, matter_code: matter.matter_code };
+  const licence = await fetchLicence(counter, { ...use, biz_serial: newSerial('FETCH') }, key);
+  const names = licence.content.fields.map((field) => field.name).join(', ');
+  say(`fetched: ${names}, document ${licence.document.length} bytes, ${licence.header.remaining_uses} uses left`);
+
+  const refused = { ...use, item_no: 2, biz_serial: newSerial('FETCH') };
+  await expectRefusal('ITEM_NOT_GRANTED', () => fetchLicence(counter, refused, key));
+  say('an item that was not granted is refused');
+
+  await withdraw(holder, decided.authorization_id);
+  await expectRefusal('GRANT_WITHDRAWN', () => fetchLicence(counter, { ...use, biz_serial: newSerial('FETCH') }, key));
+  say('withdrawn: no further use begins');
+
+  const { uses } = await holder.node.authorizations.ListLicenseUses({
+    session_token: holder.session.session_token,
+    authorization_id: decided.authorization_id,
+  });
+  say(`the holder sees ${uses.length} use: ${uses[0].relying_party_name}, ${uses[0].state}`);
+}
+
+/** The counter scans the holder's code and asks within ten minutes, within what is registered for the matter. */
+async function ask(sandbox, counter, holder, matter) {
+  const code = await holder.present({ one_time: true });
+  const { answer } = await counter.codes.ScanCode({
+    biz_serial: newSerial('SCAN'),
+    code_text: code.code_text,
+    scene_no: sandbox.scene('counter'),
+  });
+  const { authorization } = await counter.authorizations.RequestAuthorization({
+    biz_serial: newSerial('ASK'),
+    scan_id: answer.scan_id,
+    matter_code: matter.matter_code,
+    purpose: '核验申请人身份与资格',
+    handling_means: '核验后不留存',
+    items: matter.items,
+    retention: { seconds: 0 },
+    max_uses: 2,
+    period: { seconds: 3600 },
+  });
+  return authorization;
+}
+
+/** The holder's application shows the page as it stands; the device signs its version and hash with each item's answer. */
+async function decide(holder, authorizationId, { grantOnly, say }) {
+  const { authorizations } = holder.node;
+  const session_token = holder.session.session_token;
+  const { authorization, page } = await authorizations.GetAuthorization({ authorization_id: authorizationId, session_token });
+  if (!sm3(Buffer.from(page.notice_text)).equals(page.notice_hash)) throw new Error('the page is not the one to be signed');
+  say(`the holder reads: ${page.notice_text.split('\n')[0]}`);
+
+  const { places } = await authorizations.LocateLicenses({ session_token, authorization_id: authorizationId });
+  const items = authorization.items.map(({ item_no, sensitive }) => {
+    const granted = grantOnly.includes(item_no);
+    return {
+      item_no,
+      granted,
+      sensitive_confirmed: granted && sensitive, // asked for by itself on the screen
+      license_node_id: granted ? places.find((place) => place.item_no === item_no)?.license_node_id : '',
+    };
+  });
+  const stepUp = await stepUpWhereNeeded(holder, authorization, grantOnly);
+  const biz_serial = newSerial('DECIDE');
+  const proof = holder.device.prove('govcode.authorization.v1.DecideAuthorizationStatement', {
+    session_id: holder.session.session_id,
+    biz_serial,
+    authorization_id: authorizationId,
+    notice_version: page.notice_version,
+    notice_hash: page.notice_hash,
+    items,
+    step_up_digest: stepUp.digest,
+  });
+  const { identification } = stepUp;
+  const decided = await authorizations.DecideAuthorization({ biz_serial, session_token, proof, identification });
+  return decided.authorization;
+}
+
+/** Sensitive items (敏感个人信息) need a stronger identity check, bound to this very decision. */
+async function stepUpWhereNeeded(holder, authorization, itemNos) {
+  if (!authorization.items.some((item) => item.sensitive && itemNos.includes(item.item_no))) return {};
+  const begun = await holder.node.authorizations.BeginStepUp({
+    session_token: holder.session.session_token,
+    authorization_id: authorization.authorization_id,
+    item_nos: itemNos,
+  });
+  return { digest: begun.step_up_digest, identification: holder.finish(begun.identification_id) };
+}
+
+async function withdraw(holder, authorizationId) {
+  const biz_serial = newSerial('WITHDRAW');
+  const proof = holder.device.prove('govcode.authorization.v1.WithdrawAuthorizationStatement', {
+    session_id: holder.session.session_id,
+    biz_serial,
+    authorization_id: authorizationId,
+  });
+  await holder.node.authorizations.WithdrawAuthorization({ biz_serial, session_token: holder.session.session_token, proof });
+}
+
+async function expectRefusal(reason, act) {
+  try {
+    await act();
+  } catch (error) {
+    if (error instanceof NodeError && error.reason === reason) return;
+    throw error;
+  }
+  throw new Error(`it was not refused with ${reason}`);
+}

@@ -69,6 +69,11 @@ export class Holder {
     });
     return code;
   }
+
+  /** It lets the device kit finish an identity check that was begun for this holder. */
+  finish(identificationId) {
+    return finished(identificationId, this.person);
+  }
 }
 
 /** It begins an identity check and lets the device kit finish its part. */
@@ -76,5 +81,9 @@ export async function identify(node, person) {
   const { identification_id } = await node.codes.BeginIdentification({
     subject_kind: person.uscc ? 'SUBJECT_KIND_LEGAL_ENTITY' : 'SUBJECT_KIND_PERSON',
   });
+  return finished(identification_id, person);
+}
+
+function finished(identification_id, person) {
   return { identification_id, provider_blob: deviceKitBlob(identification_id, person) };
 }

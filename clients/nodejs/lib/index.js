@@ -5,7 +5,7 @@ export { HolderDevice, holderBytes } from './device.js';
 export { NodeError } from './errors.js';
 export { EvidenceError, checkEvidence } from './evidence.js';
 export { Holder, deviceKitBlob, identify } from './holder.js';
-export { DeliveryError, openEnvelope, readDelivery } from './licence.js';
+export { DeliveryError, DeliveryReader, fetchLicence, openEnvelope } from './licence.js';
 export { decode, encode, namesOf, timestamp } from './messages.js';
 export { Sandbox } from './sandbox.js';
 export { Sm2Key, sm3, verify } from './sm.js';

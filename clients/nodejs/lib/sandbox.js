@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { Node } from './channel.js';
 
 export class Sandbox {
-  constructor(path = process.env.GOVCODE_SANDBOX || 'sandbox.json') {
+  constructor(path = process.env.GOVCODE_SANDBOX || 'sandbox/sandbox.json') {
     this.facts = JSON.parse(readFileSync(path, 'utf8'));
   }
 
@@ -25,6 +25,11 @@ export class Sandbox {
   /** Number of one of the sandbox's scenes. */
   scene(name) {
     return this.facts.scenes[name];
+  }
+
+  /** A matter (事项) of the counter with what may be asked for it: `matter_code` and `items`. */
+  matter() {
+    return Object.values(this.facts.matters)[0];
   }
 
   subject(name) {
