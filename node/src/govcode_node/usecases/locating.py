@@ -1,4 +1,4 @@
-"""Finding where the licences are held that are asked for (`LocateLicenses`, N-22): a step of its own, for the holder."""
+"""Finding where the licences are held that are asked for (N-22): a step of its own, for the holder to pick."""
 
 from collections.abc import Sequence
 from datetime import datetime
