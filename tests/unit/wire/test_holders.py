@@ -121,8 +121,8 @@ def test_every_altered_bit_of_a_statement_is_refused(bit: int) -> None:
     assert asyncio.run(refusal(altered, act="OpenSessionStatement")) == "SIGNATURE"
 
 
-@pytest.mark.parametrize(("size", "fine"), [(4096, True), (4097, False), (100_000, False)])
-async def test_a_statement_has_at_most_4096_bytes(size: int, fine: bool) -> None:
+@pytest.mark.parametrize(("size", "fine"), [(8192, True), (8193, False), (100_000, False)])
+async def test_a_statement_has_at_most_8192_bytes(size: int, fine: bool) -> None:
     def of_length(length: int) -> statementv1.OpenSessionStatement:
         return statementv1.OpenSessionStatement(identification_id="i" * length, biz_serial="S-1", signed_time=STAMP)
 

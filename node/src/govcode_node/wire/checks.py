@@ -14,6 +14,13 @@ POINT_SIZE: Final = 65
 MAX_SERIAL: Final = 64
 MAX_ID: Final = 64
 MAX_SCENE_NO: Final = 0xFFFF
+MAX_STATEMENT: Final = 8192
+"""Longest statement of a holder's device, in bytes; a mandate for 32 matters and 32 licence types is the longest."""
+
+_UNCOMPRESSED: Final = 0x04
+# The curve of SM2: y² = x³ - 3x + b over the integers modulo p.
+_P: Final = 0xFFFFFFFEFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF00000000FFFFFFFFFFFFFFFF
+_B: Final = 0x28E9FA9E9D9F5E344D5A9E4BCF6509A7F39789F515AB8F92DDBCBD414D940E93
 
 _NODE_ID: Final = re.compile(r"[0-9]{6}(?:-[a-z0-9]{1,16})?", re.ASCII)
 _KEY_ID: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
@@ -24,6 +31,9 @@ _UNSEEN: Final = re.compile(
     # them is what scripts of China need: the selectors of Mongolian (U+180B to U+180E) and its narrow blank (U+202F).
     "[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb\U000e0000-\U000e007f]"
 )
+_FIELD_NAME: Final = re.compile(r"[a-z0-9_]{1,64}", re.ASCII)
+_MATTER_CODE: Final = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
+_MADE_ID: Final = re.compile(r"[a-z]{2}_[0-9a-f]{32}", re.ASCII)
 _ENDPOINT: Final = re.compile(r"(?:[A-Za-z0-9._-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):[0-9]{1,5}", re.ASCII)
 
 
@@ -42,6 +52,16 @@ def text(value: str, field: str, *, longest: int, shortest: int = 1) -> str:
     # What is printable throughout needs no second look; of the rest, not everything is a control character.
     if not value.isprintable() and _UNSEEN.search(value):
         raise InvalidFieldError(field, "holds a character that cannot be seen")
+    return value
+
+
+def lines(value: str, field: str, *, longest: int) -> str:
+    """It takes a text of several lines for people: each like `text`, and not all of them blank.
+
+    Raises:
+        InvalidFieldError: It is missing, too long, or holds something that cannot be shown.
+    """
+    text(value.replace("\n", " "), field, longest=longest)
     return value
 
 
@@ -199,6 +219,54 @@ def registered_name(value: str, field: str) -> str:
         InvalidFieldError: It has another shape.
     """
     return _matching(_REGISTERED_NAME, value, field, "is not 1 to 64 of a-z, 0-9 and -")
+
+
+def field_name(value: str, field: str) -> str:
+    """It takes the name of a field of a licence type: 1 to 64 of a–z, 0–9 and `_`.
+
+    Raises:
+        InvalidFieldError: It has another shape.
+    """
+    return _matching(_FIELD_NAME, value, field, "is not 1 to 64 of a-z, 0-9 and _")
+
+
+def matter_code(value: str, field: str = "matter_code") -> str:
+    """It takes the code of a matter: 1 to 64 of A–Z, a–z, 0–9 and `-`.
+
+    Raises:
+        InvalidFieldError: It has another shape.
+    """
+    return _matching(_MATTER_CODE, value, field, "is not 1 to 64 of A-Z, a-z, 0-9 and -")
+
+
+def made_id(value: str, field: str, *, prefix: str) -> str:
+    """It takes an id that a node has made: two letters, `_` and 32 lower-case hexadecimal digits.
+
+    Args:
+        value: The id.
+        field: Path of the field.
+        prefix: The two letters. Example: `au`.
+
+    Raises:
+        InvalidFieldError: It has another shape.
+    """
+    fitting = value if value.startswith(f"{prefix}_") else value and "?"
+    _matching(_MADE_ID, fitting, field, f"is not {prefix}_ and 32 lower-case hexadecimal digits")
+    return value
+
+
+def point(value: bytes, field: str) -> bytes:
+    """It takes the public point of a key: 65 bytes that lie on the curve of SM2 (GB/T 32918.5).
+
+    Raises:
+        InvalidFieldError: They do not.
+    """
+    sized(value, field, size=POINT_SIZE)
+    x, y = int.from_bytes(value[1:33], "big"), int.from_bytes(value[33:], "big")
+    on_curve = x < _P and y < _P and (y * y - x * x * x + 3 * x - _B) % _P == 0
+    if value[0] != _UNCOMPRESSED or not on_curve:
+        raise InvalidFieldError(field, "is not a public point of SM2")
+    return value
 
 
 def endpoint(value: str, field: str) -> str:

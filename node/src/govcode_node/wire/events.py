@@ -8,13 +8,22 @@ from govcode.code.v1 import code_application_service_pb2 as applicationv1
 from govcode.code.v1 import event_pb2 as eventv1
 
 from govcode_node.domain.errors import InvalidFieldError
-from govcode_node.domain.events import AccountClosed, CodeScanned, CodeStateChanged, Event, SessionEnded
+from govcode_node.domain.events import (
+    AccountClosed,
+    AuthorizationChanged,
+    AuthorizationRequested,
+    CodeScanned,
+    CodeStateChanged,
+    Event,
+    LicenseUsed,
+    SessionEnded,
+)
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.usecases.event_feed import EventPage, cursor_of
 from govcode_node.wire import checks
 from govcode_node.wire.times import moment_to_proto, span_from_proto
 from govcode_node.wire.verdicts import OUTCOMES
-from govcode_node.wire.vocabulary import SCENE_CLASSES
+from govcode_node.wire.vocabulary import AUTHORIZATION_STATES, LEGAL_BASES, SCENE_CLASSES, USE_STATES
 
 MAX_WAIT: Final = timedelta(seconds=30)
 MAX_EVENTS: Final = 500
@@ -34,14 +43,20 @@ def event_to_proto(event: Event, *, cursor: str) -> eventv1.Event:
     match event.kind:
         case CodeScanned() as scanned:
             message.code_scanned.CopyFrom(_scanned_to_proto(scanned))
-        case CodeStateChanged() as changed:
-            message.code_state_changed.code_id = changed.code_id
-            message.code_state_changed.state = changed.state.value
+        case CodeStateChanged() as moved:
+            message.code_state_changed.code_id = moved.code_id
+            message.code_state_changed.state = moved.state.value
         case SessionEnded() as ended:
             message.session_ended.session_id = ended.session_id
             message.session_ended.reason = ended.reason
         case AccountClosed():
             message.account_closed.SetInParent()
+        case AuthorizationRequested() as requested:
+            message.authorization_requested.CopyFrom(_requested_to_proto(requested))
+        case AuthorizationChanged() as changed:
+            message.authorization_changed.CopyFrom(_changed_to_proto(changed))
+        case LicenseUsed() as used:
+            message.license_used.CopyFrom(_used_to_proto(used))
     return message
 
 
@@ -59,6 +74,33 @@ def _scanned_to_proto(scanned: CodeScanned) -> eventv1.CodeScanned:
         place=scanned.place,
         scene_class=SCENE_CLASSES.to_proto(scanned.scene_class),
         visited_node_id=scanned.visited_node,
+    )
+
+
+def _requested_to_proto(requested: AuthorizationRequested) -> eventv1.AuthorizationRequested:
+    return eventv1.AuthorizationRequested(
+        authorization_id=requested.authorization_id,
+        relying_party_name=requested.relying_party_name,
+        matter_code=requested.matter_code,
+        decide_before_time=moment_to_proto(requested.decide_before),
+    )
+
+
+def _changed_to_proto(changed: AuthorizationChanged) -> eventv1.AuthorizationChanged:
+    return eventv1.AuthorizationChanged(
+        authorization_id=changed.authorization_id,
+        state=AUTHORIZATION_STATES.to_proto(changed.state),
+        legal_basis=LEGAL_BASES.to_proto(changed.legal_basis),
+    )
+
+
+def _used_to_proto(used: LicenseUsed) -> eventv1.LicenseUsed:
+    return eventv1.LicenseUsed(
+        authorization_id=used.authorization_id,
+        use_id=used.use_id,
+        license_type=used.license_type,
+        relying_party_name=used.relying_party_name,
+        state=USE_STATES.to_proto(used.state),
     )
 
 

@@ -5,19 +5,51 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar, cast
 
 from google.protobuf.message import DecodeError, Message
+from govcode.authorization.v1 import record_pb2 as recordv1
 from govcode.code.v1 import scan_pb2 as scanv1
 from govcode.federation.v1 import recognition_pb2 as recognitionv1
 from govcode.hub.v1 import node_pb2 as nodev1
 from govcode.operations.v1 import node_status_pb2 as statusv1
 from govcode.routing.v1 import trust_bundle_pb2 as trustv1
 
+from govcode_node.domain.authorizations import (
+    AuthorizationAnswer,
+    AuthorizationQuestion,
+    ConsentRecord,
+    ConsentRequest,
+    Grant,
+    Withdrawal,
+)
 from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.evidence import EvidencePurpose
+from govcode_node.domain.licenses import LicenseDelivery, LicenseUseRequest
 from govcode_node.domain.nodes import NodeRegistration, StatusSummary
 from govcode_node.domain.recognition import RecognizeAnswer, RecognizeRequest, RevocationList
 from govcode_node.domain.routes import TrustBundle
 from govcode_node.domain.scans import ScanAnswer
 from govcode_node.ports.security import S
+from govcode_node.wire.authorization_questions import (
+    authorization_answer_from_proto,
+    authorization_answer_to_proto,
+    authorization_question_from_proto,
+    authorization_question_to_proto,
+)
+from govcode_node.wire.authorization_records import (
+    consent_record_from_proto,
+    consent_record_to_proto,
+    consent_request_from_proto,
+    consent_request_to_proto,
+    grant_from_proto,
+    grant_to_proto,
+    withdrawal_from_proto,
+    withdrawal_to_proto,
+)
+from govcode_node.wire.licenses import (
+    license_delivery_from_proto,
+    license_delivery_to_proto,
+    license_use_request_from_proto,
+    license_use_request_to_proto,
+)
 from govcode_node.wire.recognition import (
     recognize_answer_from_proto,
     recognize_answer_to_proto,
@@ -146,5 +178,61 @@ _CODECS: Final[Mapping[type[Any], StatementCodec[Any]]] = {
         to_proto=revocation_list_to_proto,
         from_proto=revocation_list_from_proto,
         speaker=lambda revoked: revoked.node_id,
+    ),
+    ConsentRequest: _codec(
+        recordv1.ConsentRequest,
+        EvidencePurpose.CONSENT_REQUEST,
+        to_proto=consent_request_to_proto,
+        from_proto=consent_request_from_proto,
+        speaker=lambda asked: asked.visited_node,
+    ),
+    ConsentRecord: _codec(
+        recordv1.ConsentRecord,
+        EvidencePurpose.CONSENT,
+        to_proto=consent_record_to_proto,
+        from_proto=consent_record_from_proto,
+        speaker=lambda stated: stated.home_node,
+    ),
+    Grant: _codec(
+        recordv1.Grant,
+        EvidencePurpose.GRANT,
+        to_proto=grant_to_proto,
+        from_proto=grant_from_proto,
+        speaker=lambda stated: stated.home_node,
+    ),
+    Withdrawal: _codec(
+        recordv1.Withdrawal,
+        EvidencePurpose.WITHDRAWAL,
+        to_proto=withdrawal_to_proto,
+        from_proto=withdrawal_from_proto,
+        speaker=lambda stated: stated.home_node,
+    ),
+    AuthorizationQuestion: _codec(
+        recordv1.AuthorizationQuestion,
+        EvidencePurpose.AUTHORIZATION_QUESTION,
+        to_proto=authorization_question_to_proto,
+        from_proto=authorization_question_from_proto,
+        speaker=lambda asked: asked.from_node,
+    ),
+    AuthorizationAnswer: _codec(
+        recordv1.AuthorizationAnswer,
+        EvidencePurpose.AUTHORIZATION_ANSWER,
+        to_proto=authorization_answer_to_proto,
+        from_proto=authorization_answer_from_proto,
+        speaker=lambda stated: stated.home_node,
+    ),
+    LicenseUseRequest: _codec(
+        recordv1.LicenseUseRequest,
+        EvidencePurpose.LICENSE_USE,
+        to_proto=license_use_request_to_proto,
+        from_proto=license_use_request_from_proto,
+        speaker=lambda asked: asked.from_node,
+    ),
+    LicenseDelivery: _codec(
+        recordv1.LicenseDelivery,
+        EvidencePurpose.LICENSE_DELIVERY,
+        to_proto=license_delivery_to_proto,
+        from_proto=license_delivery_from_proto,
+        speaker=lambda delivered: delivered.license_node,
     ),
 }

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from govcode_node.domain.errors import InvalidFieldError
@@ -46,6 +47,17 @@ def moment_from_proto(stamp: Timestamp, field: str) -> datetime:
     if not 0 <= stamp.seconds <= _LAST_SECOND or not 0 <= stamp.nanos < _NANOS:
         raise InvalidFieldError(field, "is not a time between 1970 and 9999")
     return _EPOCH + timedelta(seconds=stamp.seconds, milliseconds=stamp.nanos // _NANOS_PER_MILLISECOND)
+
+
+def stated_moment(message: Message, name: str) -> datetime:
+    """It gives the moment of a field that must be there: the begin of 1970 is a time like any other, nothing is not.
+
+    Raises:
+        InvalidFieldError: It is absent, before 1970, after 9999, or not normal.
+    """
+    if not message.HasField(name):
+        raise InvalidFieldError(name, "is required")
+    return moment_from_proto(getattr(message, name), name)
 
 
 def optional_moment_to_proto(moment: datetime | None) -> Timestamp | None:
