@@ -34,6 +34,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "gmssl": KEYS,
     "segno": ("govcode_node.symbols",),
     "asn1crypto": ("govcode_node.providers",),
+    "aiohttp": ("govcode_node.providers",),
     "opentelemetry": ("govcode_node.telemetry",),
     "click": SCREENS,
     "rich": SCREENS,

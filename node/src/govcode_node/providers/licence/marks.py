@@ -13,7 +13,7 @@ import zipfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from html import escape
-from typing import BinaryIO, Final
+from typing import BinaryIO, Final, Protocol
 
 from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.providers.licence.faults import OfdFault, refuse
@@ -63,6 +63,14 @@ class CopyMark:
             raise InvalidFieldError(field="mark", why=f"must be 1 to {MAX_MARK} printable characters")
 
 
+class Writable(Protocol):
+    """Where bytes go, such as a file; never read from."""
+
+    def write(self, data: bytes, /) -> int:
+        """It takes all of the bytes."""
+        ...
+
+
 def is_mark(name: str) -> bool:
     """It tells whether a file of a package stands where marks stand."""
     return name.casefold().startswith(MARKS_FOLDER.casefold())
@@ -91,7 +99,7 @@ def read_marks(package: OfdPackage, *, seals: Iterable[bytes]) -> tuple[CopyMark
 
 
 def write_marked_copy(
-    source: BinaryIO, target: BinaryIO, *, mark: CopyMark, seal: bytes, marks_before: int, limits: OfdLimits
+    source: BinaryIO, target: Writable, *, mark: CopyMark, seal: bytes, marks_before: int, limits: OfdLimits
 ) -> int:
     """It copies a package and adds a mark, in pieces; every byte of the files before it is kept.
 
@@ -153,7 +161,7 @@ def _entry(name: bytes, content: bytes, *, offset: int) -> tuple[bytes, bytes]:
     return local, central
 
 
-def _copy(source: BinaryIO, target: BinaryIO, *, start: int, length: int) -> int:
+def _copy(source: BinaryIO, target: Writable, *, start: int, length: int) -> int:
     source.seek(start)
     left = length
     while left:

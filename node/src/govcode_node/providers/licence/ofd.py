@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import BinaryIO, Final
 
 from govcode_node.providers.licence.faults import OfdFault, refuse
-from govcode_node.providers.licence.marks import CopyMark, is_mark, read_marks, write_marked_copy
+from govcode_node.providers.licence.marks import CopyMark, Writable, is_mark, read_marks, write_marked_copy
 from govcode_node.providers.licence.ofd_container import OfdLimits, OfdPackage, folder_of, resolve
 from govcode_node.providers.licence.ofd_xml import Element, read_elements
 from govcode_node.providers.licence.seals import (
@@ -158,7 +158,7 @@ def verify_ofd(
 
 
 def copy_with_mark(
-    source: BinaryIO, target: BinaryIO, *, finding: OfdFinding, mark: CopyMark, limits: OfdLimits = DEFAULT_LIMITS
+    source: BinaryIO, target: Writable, *, finding: OfdFinding, mark: CopyMark, limits: OfdLimits = DEFAULT_LIMITS
 ) -> int:
     """It writes a marked copy (加注) of a licence that was checked; the seal of the copy still holds (N-25).
 

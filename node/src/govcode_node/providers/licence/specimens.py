@@ -80,15 +80,22 @@ class SealPlan:
     by_digest: bool = False
 
     @classmethod
-    def usual(cls, house: SpecimenHouse, *, sealed_at: datetime, seal_id: str = "SPECIMEN-0001") -> "SealPlan":
-        """It plans a seal that holds from an hour before its use for half a year."""
+    def usual(
+        cls,
+        house: SpecimenHouse,
+        *,
+        sealed_at: datetime,
+        seal_id: str = "SPECIMEN-0001",
+        lifetime: timedelta = timedelta(days=180),
+    ) -> "SealPlan":
+        """It plans a seal that holds from an hour before its use, half a year from then where nothing else is said."""
         sealed_at = sealed_at.replace(microsecond=0)
         return cls(
             house=house,
             seal_id=seal_id,
             seal_name=f"{house.signer.name}专用章（样例）",
             valid_start_at=sealed_at - timedelta(hours=1),
-            valid_end_at=sealed_at + timedelta(days=180),
+            valid_end_at=sealed_at + lifetime,
             sealed_at=sealed_at,
         )
 
