@@ -6,7 +6,7 @@ counted, and the same serial takes the rest without counting again.
 
 import logging
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, timezone
 from typing import Final
@@ -56,6 +56,9 @@ from govcode_node.usecases.serial_gate import SerialGate
 from govcode_node.usecases.trail import record
 
 _log = logging.getLogger(__name__)
+
+_SERIAL_MEMORY: Final = timedelta(hours=24)
+"""For how long the serial of a use goes on with the same use (N-51)."""
 
 _BEIJING: Final = timezone(timedelta(hours=8))
 
@@ -128,7 +131,11 @@ class LicenseUses:
             SerialConflictError: The serial was used for another item.
             GovcodeError: As `LicenseDelivering.deliver`, here or at the node that holds the licence.
         """
-        async with self._gate.passing((request.authorization_id, caller, request.biz_serial)):
+        key = (request.authorization_id, caller, request.biz_serial)
+        async with AsyncExitStack() as alone:
+            # Nobody else gets to this use before it is clear whether it counts: a second call with the serial would
+            # otherwise take the delivery, and the first one give the use back.
+            await alone.enter_async_context(self._gate.passing(key))
             begun = await self._begin(call, request, evidence=evidence, caller=caller, case=case)
             handed_out = False
             try:
@@ -137,6 +144,7 @@ class LicenseUses:
                     if not isinstance(first, DeliveryHeader):
                         raise PeerAnswerRefusedError(node_id=begun.use.license_node, why="it begins without a header")
                     handed_out = True
+                    await alone.aclose()
                     yield self._passing(call, begun, first, pieces)
             finally:
                 if not handed_out and not begun.replayed:
@@ -165,7 +173,8 @@ class LicenseUses:
 
         authorization, item, stored, before = await self._database.read(look)
         locator = self._locators.of(stored, authorization_id=request.authorization_id, case=case, now=now)
-        if before is not None and before.state is not UseState.FAILED:
+        again = before is not None and before.state is not UseState.FAILED and now - before.begun_at < _SERIAL_MEMORY
+        if before is not None and again:
             return _Begun(use=before, authorization=authorization, item=item, locator=locator, replayed=True)
         license_node = item.license_node or await self._pick_place(locator, item)
         use = LicenseUse(
@@ -188,7 +197,7 @@ class LicenseUses:
         return _Begun(use=use, authorization=counted, item=item, locator=locator, replayed=False)
 
     async def _pick_place(self, locator: Locator, item: DecidedItem) -> str:
-        """It takes the only place known, where the holder picked none; of several, one where the licence is in force."""
+        """It takes the place that is known, where the holder picked none; of several, one where it is in force."""
         places = await self._locating.places_of(locator, [item.asked.license_type])
         valid = [place for place in places if place.status is LicenseStatus.VALID]
         for place in (*valid, *places):
