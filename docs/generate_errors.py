@@ -26,8 +26,10 @@ verdict on a code is no error: see `Outcome` in the contract.
 *Who acts*: developer of the caller, operator, holder, or the node itself, which wants nothing but time. *Again*:
 whether the same request may succeed later without anybody changing it.
 
-| No. | Reason | Meaning | Who acts | Again | 中文 |
-|---|---|---|---|---|---|
+*Advice* and 建议 are that sentence, in the language that the caller wishes by `accept-language`, or in both.
+
+| No. | Reason | Meaning | Who acts | Again | Advice | 建议 |
+|---|---|---|---|---|---|---|
 """
 
 
@@ -58,7 +60,7 @@ def render() -> str:
         text = ERROR_TEXTS[reason]
         meaning = said[name].replace("|", "\\|")
         again = "yes" if text.retryable else "no"
-        rows.append(f"| {number} | `{reason}` | {meaning} | {text.actor.value} | {again} | {text.zh} |\n")
+        rows.append(f"| {number} | `{reason}` | {meaning} | {text.actor.value} | {again} | {text.en} | {text.zh} |\n")
     return HEAD + "".join(rows)
 
 

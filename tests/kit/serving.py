@@ -12,6 +12,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
 from google.rpc import error_details_pb2, status_pb2
+from govcode.authorization.v1 import authorization_service_pb2, authorization_service_pb2_grpc
 from govcode.business.v1 import business_management_service_pb2, business_management_service_pb2_grpc
 from govcode.code.v1 import (
     code_application_service_pb2,
@@ -46,6 +47,7 @@ from kit.clocks import MovableClock
 from kit.pki import KitPki, kit_pki
 
 CONTRACT: tuple[tuple[ModuleType, ModuleType], ...] = (
+    (authorization_service_pb2, authorization_service_pb2_grpc),
     (code_application_service_pb2, code_application_service_pb2_grpc),
     (code_base_service_pb2, code_base_service_pb2_grpc),
     (code_routing_service_pb2, code_routing_service_pb2_grpc),

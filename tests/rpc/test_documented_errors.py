@@ -88,7 +88,7 @@ def promised() -> set[tuple[str, str]]:
 def zh_texts() -> dict[str, str]:
     """The Chinese sentence of each reason as the documentation has it."""
     rows = (line.strip("|").split(" | ") for line in (ROOT / "docs" / "errors.md").read_text("utf-8").splitlines())
-    return {cells[1].strip("` "): cells[-1].strip() for cells in rows if len(cells) == 6}
+    return {cells[1].strip("` "): cells[-1].strip() for cells in rows if len(cells) == 7}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

@@ -16,7 +16,8 @@ from govcode_node.domain import errors, keys, numbers, recognition
 from govcode_node.domain.errors import FactsError, GovcodeError
 from govcode_node.domain.identities import CertificateFault, UntrustedCertificateError
 from govcode_node.rpc.error_texts import ERROR_TEXTS
-from govcode_node.rpc.status import MAX_STATUS_BYTES, TABLE, preferred_language, row_of, status_of
+from govcode_node.rpc.status import MAX_STATUS_BYTES, preferred_language, status_of
+from govcode_node.rpc.status_table import TABLE, row_of
 
 PREFIX = "ERROR_REASON_"
 REASONS = frozenset(

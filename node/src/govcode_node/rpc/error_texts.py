@@ -5,36 +5,10 @@ stands (N-55). Names are those of `govcode.error.v1.ErrorReason` without the pre
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final
 
-
-class Actor(StrEnum):
-    """Who can do something about an error."""
-
-    DEVELOPER = "developer"
-    OPERATOR = "operator"
-    HOLDER = "holder"
-    NODE = "node"
-
-
-@dataclass(frozen=True, slots=True)
-class ErrorText:
-    """One reason for people.
-
-    Attributes:
-        actor: Who has to act: the caller's developer, an operator, the holder, or the node itself (wait).
-        retryable: Whether the same request may succeed later without anybody changing it.
-        zh: Sentence in Chinese.
-        en: Sentence in English.
-    """
-
-    actor: Actor
-    retryable: bool
-    zh: str
-    en: str
-
+from govcode_node.rpc.authorization_texts import AUTHORIZATION_TEXTS
+from govcode_node.rpc.error_text import Actor, ErrorText
 
 _DEVELOPER = Actor.DEVELOPER
 _OPERATOR = Actor.OPERATOR
@@ -406,5 +380,6 @@ ERROR_TEXTS: Final[Mapping[str, ErrorText]] = {
     **_REGISTRY,
     **_FEDERATION,
     **_LOAD,
+    **AUTHORIZATION_TEXTS,
 }
 """The text of every reason."""
