@@ -3,15 +3,12 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import replace
-from datetime import timedelta
 from typing import Any
 
 import grpc
 import pytest
 from govcode.common.v1 import evidence_pb2
 from govcode.federation.v1 import federation_service_pb2 as federationv1
-from govcode_node.domain.callers import Call
 from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.nodes import NodeState, NodeSuspendedError
 from govcode_node.domain.recognition import (
@@ -22,106 +19,19 @@ from govcode_node.domain.recognition import (
     PeerAnswerRefusedError,
     PeerRefusedError,
 )
-from govcode_node.domain.routes import NoRouteError, RouteEntry, TrustBundle
-from govcode_node.federation.channels import ChannelIdentity
-from govcode_node.federation.holding import HeldTrust
-from govcode_node.federation.peer import PeerSettings
-from govcode_node.federation.peers import GrpcPeers
-from kit.clocks import MovableClock
-from kit.hub_fakes import NodeKit, node_call
-from kit.peer_servers import PeerServer, Refusing, echo, hang
-from kit.pki import KitPki, kit_pki
-
-REQUEST = evidence_pb2.Evidence(payload=b"who", payload_type="t", node_id="110000", key_id="k").SerializeToString()
-CALL = replace(node_call("110000"), metadata={"traceparent": "00-" + "a" * 32 + "-" + "b" * 16 + "-01"})
-NOWHERE = "127.0.0.1:1"
-
-
-class Caller:
-    """Node 110000, which calls the others."""
-
-    def __init__(self) -> None:
-        self.pki: KitPki = kit_pki()
-        self.clock = MovableClock()
-        self.held = HeldTrust(self.clock)
-        self.servers: list[PeerServer] = []
-        self.nodes: dict[str, tuple[tuple[str, ...], NodeState]] = {}
-        self.peers = self.make_peers()
-
-    def identity(self, certificate: Any = None) -> ChannelIdentity:
-        own = certificate or self.pki.node("110000")
-        return ChannelIdentity(
-            certificate_pem=own.certificate_pem,
-            key_pem=own.key_pem,
-            federation_ca_pem=self.pki.federation_ca_pem,
-        )
-
-    def make_peers(self, **settings: Any) -> GrpcPeers:
-        settings.setdefault("endpoint_timeout", 2.0)
-        settings.setdefault("connections", 1)
-        self.peers = GrpcPeers(
-            own_id="110000",
-            trust=self.held,
-            identity=self.identity(),
-            settings=PeerSettings(**settings),
-            clock=self.clock,
-        )
-        return self.peers
-
-    async def server(self, node_id: str, certificate: Any = None) -> PeerServer:
-        server = await PeerServer(certificate or self.pki.node(node_id), pki=self.pki).start()
-        self.servers.append(server)
-        return server
-
-    def know(self, node_id: str, *endpoints: str, state: NodeState = NodeState.ACTIVE) -> None:
-        """Have a node in the bundle."""
-        self.nodes[node_id] = endpoints, state
-        trusts = tuple(
-            replace(NodeKit(known, self.clock, endpoints=places).registered(standing).trust)
-            for known, (places, standing) in self.nodes.items()
-        )
-        bundle = TrustBundle(
-            version=len(self.nodes),
-            issued_at=self.clock.now(),
-            routes=tuple(RouteEntry(known[:4], known) for known in self.nodes),
-            nodes=trusts,
-        )
-        self.held.swap(bundle, b"")
-
-    async def peer(self, node_id: str) -> PeerServer:
-        """A node with one endpoint, running and known."""
-        server = await self.server(node_id)
-        self.know(node_id, server.endpoint)
-        return server
-
-    async def ask(self, node_id: str = "420100", *, call: Call = CALL) -> bytes:
-        answer = await self.peers.recognize(node_id, request=REQUEST, hops=("110000",), call=call)
-        return evidence_pb2.Evidence.FromString(answer).payload
-
-    def within(self, seconds: float) -> Call:
-        return replace(CALL, deadline=self.clock.now() + timedelta(seconds=seconds))
-
-    async def close(self) -> None:
-        for server in self.servers:
-            await server.stop()
-        await self.peers.close()
+from govcode_node.domain.routes import NoRouteError
+from kit.peer_caller import CALL, NOWHERE, REQUEST, PeerCaller, until
+from kit.peer_servers import Refusing, echo, hang
 
 
 @pytest.fixture
-async def caller() -> AsyncIterator[Caller]:
-    caller = Caller()
+async def caller() -> AsyncIterator[PeerCaller]:
+    caller = PeerCaller()
     yield caller
     await caller.close()
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for what the other side of a socket does."""
-    async with asyncio.timeout(10):
-        while not condition():
-            await asyncio.sleep(0.005)
-
-
-async def test_request_and_answer_travel_unchanged(caller: Caller) -> None:
+async def test_request_and_answer_travel_unchanged(caller: PeerCaller) -> None:
     server = await caller.peer("420100")
     assert await caller.ask() == b"re:who"
     (seen,) = server.seen
@@ -130,7 +40,7 @@ async def test_request_and_answer_travel_unchanged(caller: Caller) -> None:
 
 
 @pytest.mark.req("7.3-09")
-async def test_trace_and_request_id_travel_on_and_the_remaining_time_shrinks(caller: Caller) -> None:
+async def test_trace_and_request_id_travel_on_and_the_remaining_time_shrinks(caller: PeerCaller) -> None:
     server = await caller.peer("420100")
     await caller.ask(call=caller.within(1.0))
     await caller.ask(call=caller.within(60.0))
@@ -147,7 +57,7 @@ async def test_trace_and_request_id_travel_on_and_the_remaining_time_shrinks(cal
 
 
 @pytest.mark.req("7.3-09")
-async def test_caller_without_time_left_is_answered_without_a_call(caller: Caller) -> None:
+async def test_caller_without_time_left_is_answered_without_a_call(caller: PeerCaller) -> None:
     server = await caller.peer("420100")
     with pytest.raises(HomeNodeTimeoutError):
         await caller.ask(call=caller.within(0.03))
@@ -156,7 +66,7 @@ async def test_caller_without_time_left_is_answered_without_a_call(caller: Calle
 
 
 @pytest.mark.req("7.3-01")
-async def test_node_that_is_not_in_the_bundle_is_not_called(caller: Caller) -> None:
+async def test_node_that_is_not_in_the_bundle_is_not_called(caller: PeerCaller) -> None:
     server = await caller.server("420100")
     caller.know("310000", NOWHERE)
     with pytest.raises(HomeNodeUnreachableError):
@@ -168,7 +78,7 @@ async def test_node_that_is_not_in_the_bundle_is_not_called(caller: Caller) -> N
 
 
 @pytest.mark.req("6.2-03")
-async def test_other_node_that_answers_at_the_address_is_refused_by_the_handshake(caller: Caller) -> None:
+async def test_other_node_that_answers_at_the_address_is_refused_by_the_handshake(caller: PeerCaller) -> None:
     impostor = await caller.server("310000")
     caller.know("420100", impostor.endpoint)
     with pytest.raises(HomeNodeUnreachableError):
@@ -177,7 +87,7 @@ async def test_other_node_that_answers_at_the_address_is_refused_by_the_handshak
 
 
 @pytest.mark.req("6.2-03")
-async def test_certificate_of_a_region_authority_with_the_right_name_is_refused(caller: Caller) -> None:
+async def test_certificate_of_a_region_authority_with_the_right_name_is_refused(caller: PeerCaller) -> None:
     forged = caller.pki.authority("310000").issue(
         ["spiffe://federation.govcode/node/420100"],
         now=caller.pki.now,
@@ -192,7 +102,7 @@ async def test_certificate_of_a_region_authority_with_the_right_name_is_refused(
 
 
 @pytest.mark.req("6.2-10")
-async def test_hung_peer_uses_up_its_own_permits_and_slows_nobody_else(caller: Caller) -> None:
+async def test_hung_peer_uses_up_its_own_permits_and_slows_nobody_else(caller: PeerCaller) -> None:
     caller.make_peers(concurrency=8, endpoint_timeout=30.0)
     hung = await caller.peer("310000")
     hung.answering = hang
@@ -212,7 +122,7 @@ async def test_hung_peer_uses_up_its_own_permits_and_slows_nobody_else(caller: C
 
 
 @pytest.mark.req("6.2-10")
-async def test_peer_that_is_late_is_left_alone_for_a_while_and_tried_again(caller: Caller) -> None:
+async def test_peer_that_is_late_is_left_alone_for_a_while_and_tried_again(caller: PeerCaller) -> None:
     caller.make_peers(endpoint_timeout=0.1, breaker_failures=3, breaker_open=10.0)
     server = await caller.peer("420100")
     server.answering = hang
@@ -230,7 +140,7 @@ async def test_peer_that_is_late_is_left_alone_for_a_while_and_tried_again(calle
     assert caller.peers.conditions()[0].available
 
 
-async def test_caller_in_a_hurry_does_not_open_the_breaker(caller: Caller) -> None:
+async def test_caller_in_a_hurry_does_not_open_the_breaker(caller: PeerCaller) -> None:
     caller.make_peers(endpoint_timeout=2.0, breaker_failures=1)
     server = await caller.peer("420100")
     server.answering = hang
@@ -240,7 +150,7 @@ async def test_caller_in_a_hurry_does_not_open_the_breaker(caller: Caller) -> No
     assert caller.peers.conditions()[0].available
 
 
-async def test_cancelled_caller_gives_its_permit_back_and_counts_for_nothing(caller: Caller) -> None:
+async def test_cancelled_caller_gives_its_permit_back_and_counts_for_nothing(caller: PeerCaller) -> None:
     caller.make_peers(concurrency=1, breaker_failures=1, endpoint_timeout=30.0)
     server = await caller.peer("420100")
     server.answering = hang
@@ -254,7 +164,7 @@ async def test_cancelled_caller_gives_its_permit_back_and_counts_for_nothing(cal
 
 
 @pytest.mark.req("7.3-06")
-async def test_endpoint_that_dies_under_load_costs_no_caller_anything(caller: Caller) -> None:
+async def test_endpoint_that_dies_under_load_costs_no_caller_anything(caller: PeerCaller) -> None:
     first, second = await caller.server("420100"), await caller.server("420100")
     caller.know("420100", first.endpoint, second.endpoint)
 
@@ -269,7 +179,7 @@ async def test_endpoint_that_dies_under_load_costs_no_caller_anything(caller: Ca
     assert second.seen
 
 
-async def test_endpoint_that_failed_is_tried_last_until_it_has_rested(caller: Caller) -> None:
+async def test_endpoint_that_failed_is_tried_last_until_it_has_rested(caller: PeerCaller) -> None:
     second = await caller.server("420100")
     first = await caller.server("420100")
     caller.know("420100", first.endpoint, second.endpoint)
@@ -284,7 +194,7 @@ async def test_endpoint_that_failed_is_tried_last_until_it_has_rested(caller: Ca
 
 
 @pytest.mark.req("7.3-06")
-async def test_second_endpoint_is_the_last_that_is_tried(caller: Caller) -> None:
+async def test_second_endpoint_is_the_last_that_is_tried(caller: PeerCaller) -> None:
     servers = [await caller.server("420100") for _ in range(3)]
     caller.know("420100", *(server.endpoint for server in servers))
     for server in servers[:2]:
@@ -331,7 +241,7 @@ REFUSALS: list[tuple[Refusing, type[GovcodeError], dict[str, Any]]] = [
 
 @pytest.mark.parametrize(("refusal", "expected", "facts"), REFUSALS, ids=[str(row[0].reason) for row in REFUSALS])
 async def test_refusal_of_a_peer_keeps_its_meaning(
-    caller: Caller, refusal: Refusing, expected: type[GovcodeError], facts: dict[str, Any]
+    caller: PeerCaller, refusal: Refusing, expected: type[GovcodeError], facts: dict[str, Any]
 ) -> None:
     server = await caller.peer("420100")
     server.answering = refusal
@@ -342,7 +252,7 @@ async def test_refusal_of_a_peer_keeps_its_meaning(
         assert getattr(caught.value, name) == value
 
 
-async def test_peer_that_refuses_is_sound(caller: Caller) -> None:
+async def test_peer_that_refuses_is_sound(caller: PeerCaller) -> None:
     caller.make_peers(breaker_failures=1)
     server = await caller.peer("420100")
     server.answering = Refusing(grpc.StatusCode.UNAVAILABLE, "HOME_NODE_UNREACHABLE", {"node_id": "430000"})
@@ -368,7 +278,7 @@ def answering(response: federationv1.RecognizeCodeResponse) -> Callable[[Any], A
     ids=["empty", "huge"],
 )
 async def test_answer_without_evidence_or_of_absurd_size_is_refused(
-    caller: Caller, response: federationv1.RecognizeCodeResponse
+    caller: PeerCaller, response: federationv1.RecognizeCodeResponse
 ) -> None:
     server = await caller.peer("420100")
     server.answering = answering(response)
@@ -376,7 +286,7 @@ async def test_answer_without_evidence_or_of_absurd_size_is_refused(
         await caller.ask()
 
 
-async def test_new_certificate_is_shown_from_the_next_call_on_while_old_calls_end_in_peace(caller: Caller) -> None:
+async def test_new_certificate_is_shown_from_the_next_call_on_while_old_calls_end_in_peace(caller: PeerCaller) -> None:
     server = await caller.peer("420100")
     release = asyncio.Event()
 
@@ -400,7 +310,7 @@ async def test_new_certificate_is_shown_from_the_next_call_on_while_old_calls_en
     assert after.certificate.strip() == renewed.certificate_pem.strip()
 
 
-async def test_connection_is_replaced_when_it_has_reached_its_age(caller: Caller) -> None:
+async def test_connection_is_replaced_when_it_has_reached_its_age(caller: PeerCaller) -> None:
     caller.make_peers(connection_max_age=3600.0)
     server = await caller.peer("420100")
     await caller.ask()
@@ -412,7 +322,7 @@ async def test_connection_is_replaced_when_it_has_reached_its_age(caller: Caller
     assert first == second != third
 
 
-async def test_node_that_moved_is_called_at_its_new_address(caller: Caller) -> None:
+async def test_node_that_moved_is_called_at_its_new_address(caller: PeerCaller) -> None:
     old = await caller.peer("420100")
     await caller.ask()
     new = await caller.server("420100")
@@ -421,7 +331,7 @@ async def test_node_that_moved_is_called_at_its_new_address(caller: Caller) -> N
     assert (len(old.seen), len(new.seen)) == (1, 1)
 
 
-async def test_connections_that_nobody_uses_are_closed_and_opened_again_when_needed(caller: Caller) -> None:
+async def test_connections_that_nobody_uses_are_closed_and_opened_again_when_needed(caller: PeerCaller) -> None:
     server = await caller.peer("420100")
     await caller.ask()
     caller.clock.advance(600)
@@ -433,7 +343,7 @@ async def test_connections_that_nobody_uses_are_closed_and_opened_again_when_nee
     assert caller.peers.conditions() == ()
 
 
-async def test_revocation_list_is_fetched_as_signed(caller: Caller) -> None:
+async def test_revocation_list_is_fetched_as_signed(caller: PeerCaller) -> None:
     server = await caller.peer("420100")
     server.revocation_list = evidence_pb2.Evidence(payload=b"x" * 5_000_000)
     fetched = await caller.peers.revocation_list("420100")

@@ -1,12 +1,14 @@
 """Nodes to call over real mutual TLS, that answer as a test wishes: well, late, never, with a refusal, as another."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import grpc
 from google.protobuf import any_pb2
 from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]
+from govcode.authorization.v1 import license_pb2 as licensev1
 from govcode.common.v1 import evidence_pb2
 from govcode.federation.v1 import federation_service_pb2 as federationv1
 from govcode.federation.v1 import federation_service_pb2_grpc as federationv1_grpc
@@ -19,7 +21,7 @@ from kit.pki import KitPki
 class Seen:
     """What arrived."""
 
-    request: federationv1.RecognizeCodeRequest
+    request: Any
     metadata: dict[str, str]
     time_left: float
     peer: str
@@ -27,6 +29,12 @@ class Seen:
 
 
 Answering = Callable[[federationv1.RecognizeCodeRequest], Awaitable[federationv1.RecognizeCodeResponse]]
+
+
+Delivering = Callable[
+    [federationv1.ForwardLicenseFetchRequest], AsyncIterator[federationv1.ForwardLicenseFetchResponse]
+]
+Deciding = Callable[[federationv1.ForwardAuthorizationRequest], Awaitable[federationv1.ForwardAuthorizationResponse]]
 
 
 async def echo(request: federationv1.RecognizeCodeRequest) -> federationv1.RecognizeCodeResponse:
@@ -38,6 +46,36 @@ async def hang(_: federationv1.RecognizeCodeRequest) -> federationv1.RecognizeCo
     """Never answer."""
     await asyncio.Event().wait()
     raise AssertionError
+
+
+async def decide(request: federationv1.ForwardAuthorizationRequest) -> federationv1.ForwardAuthorizationResponse:
+    """Answer with the payload that came."""
+    asked = getattr(request, request.WhichOneof("content") or "question")
+    return federationv1.ForwardAuthorizationResponse(answer=evidence_pb2.Evidence(payload=b"re:" + asked.payload))
+
+
+async def deliver(
+    request: federationv1.ForwardLicenseFetchRequest,
+) -> AsyncIterator[federationv1.ForwardLicenseFetchResponse]:
+    """Deliver a licence with a document of two chunks."""
+    del request
+    yield header_piece(chunk_count=2)
+    yield chunk_piece(0)
+    yield chunk_piece(1)
+    yield federationv1.ForwardLicenseFetchResponse(delivery=evidence_pb2.Evidence(payload=b"delivered"))
+
+
+def header_piece(**fields: Any) -> federationv1.ForwardLicenseFetchResponse:
+    """The first piece of a delivery."""
+    header = licensev1.LicenseHeader(use_id="us_" + "1" * 32, sealed_content=b"sealed", **fields)
+    return federationv1.ForwardLicenseFetchResponse(header=header)
+
+
+def chunk_piece(chunk_no: int, data: bytes = b"") -> federationv1.ForwardLicenseFetchResponse:
+    """A chunk of a delivery."""
+    return federationv1.ForwardLicenseFetchResponse(
+        chunk=licensev1.LicenseChunk(chunk_no=chunk_no, data=data or b"chunk %d" % chunk_no)
+    )
 
 
 @dataclass
@@ -56,6 +94,9 @@ class PeerServer(federationv1_grpc.FederationServiceServicer):
         self.certificate = certificate
         self.pki = pki
         self.answering: Answering | Refusing = echo
+        self.deciding: Deciding | Refusing = decide
+        self.delivering: Delivering | Refusing = deliver
+        self.noticing: Refusing | None = None
         self.revocation_list = evidence_pb2.Evidence(payload=b"list")
         self.seen: list[Seen] = []
         self.waiting = 0
@@ -85,15 +126,7 @@ class PeerServer(federationv1_grpc.FederationServiceServicer):
     async def RecognizeCode(  # noqa: N802 - the contract's name
         self, request: federationv1.RecognizeCodeRequest, context: aio.ServicerContext
     ) -> federationv1.RecognizeCodeResponse:
-        self.seen.append(
-            Seen(
-                request=request,
-                metadata={key: str(value) for key, value in context.invocation_metadata() or ()},
-                time_left=context.time_remaining(),
-                peer=context.peer(),
-                certificate=context.auth_context()["x509_pem_cert"][0],
-            )
-        )
+        self._note(request, context)
         if isinstance(self.answering, Refusing):
             await refuse(context, self.answering)
             raise AssertionError  # noqa: TRY004 - to end a call does not return
@@ -108,6 +141,58 @@ class PeerServer(federationv1_grpc.FederationServiceServicer):
     ) -> federationv1.GetRevocationListResponse:
         del request, context
         return federationv1.GetRevocationListResponse(revocation_list=self.revocation_list)
+
+    async def ForwardAuthorization(  # noqa: N802 - the contract's name
+        self, request: federationv1.ForwardAuthorizationRequest, context: aio.ServicerContext
+    ) -> federationv1.ForwardAuthorizationResponse:
+        self._note(request, context)
+        if isinstance(self.deciding, Refusing):
+            await refuse(context, self.deciding)
+            raise AssertionError  # noqa: TRY004 - to end a call does not return
+        return await self.deciding(request)
+
+    async def ForwardLicenseFetch(  # noqa: N802 - the contract's name
+        self, request: federationv1.ForwardLicenseFetchRequest, context: aio.ServicerContext
+    ) -> AsyncIterator[federationv1.ForwardLicenseFetchResponse]:
+        self._note(request, context)
+        if isinstance(self.delivering, Refusing):
+            await refuse(context, self.delivering)
+            raise AssertionError  # noqa: TRY004 - to end a call does not return
+        self.waiting += 1
+        try:
+            async for piece in self.delivering(request):
+                yield piece
+        except BreakOffError as end:
+            await refuse(context, end.refusal)
+        finally:
+            self.waiting -= 1
+
+    async def NotifyWithdrawal(  # noqa: N802 - the contract's name
+        self, request: federationv1.NotifyWithdrawalRequest, context: aio.ServicerContext
+    ) -> federationv1.NotifyWithdrawalResponse:
+        self._note(request, context)
+        if self.noticing is not None:
+            await refuse(context, self.noticing)
+        return federationv1.NotifyWithdrawalResponse()
+
+    def _note(self, request: object, context: aio.ServicerContext) -> None:
+        self.seen.append(
+            Seen(
+                request=request,
+                metadata={key: str(value) for key, value in context.invocation_metadata() or ()},
+                time_left=context.time_remaining(),
+                peer=context.peer(),
+                certificate=context.auth_context()["x509_pem_cert"][0],
+            )
+        )
+
+
+class BreakOffError(Exception):
+    """A delivery ends in its midst, with that refusal."""
+
+    def __init__(self, refusal: Refusing) -> None:
+        super().__init__(refusal)
+        self.refusal = refusal
 
 
 async def refuse(context: aio.ServicerContext, refusal: Refusing) -> None:

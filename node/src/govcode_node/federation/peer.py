@@ -3,7 +3,8 @@
 import logging
 import statistics
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Final, TypeVar
 
@@ -15,6 +16,7 @@ from govcode_node.domain.nodes import PeerCondition
 from govcode_node.domain.recognition import HomeNodeTimeoutError, HomeNodeUnreachableError
 from govcode_node.federation.channels import ChannelPool, Dialer, Endpoints, server_name_of
 from govcode_node.federation.refusals import Fault, Refusal, understand
+from govcode_node.federation.streams import Begin, PeerStream, reached
 from govcode_node.ports.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -37,7 +39,8 @@ class PeerSettings:
     """How peers are called; each limit holds for one peer. Times in seconds.
 
     Attributes:
-        concurrency: Calls at once; more are refused at once.
+        concurrency: Calls at once; more are refused at once. Streams may take half of it, so that readers of long
+            deliveries leave room for questions.
         connections: Connections to each endpoint.
         connection_max_age: After this a connection is replaced.
         endpoint_timeout: The longest that one endpoint may take.
@@ -55,6 +58,11 @@ class PeerSettings:
     breaker_open: float = 10.0
     breaker_max_open: float = 60.0
     idle_after: float = 600.0
+
+    @property
+    def streams(self) -> int:
+        """Streams at once."""
+        return max(1, self.concurrency // 2)
 
 
 class Peer:
@@ -85,6 +93,7 @@ class Peer:
             monotonic=clock.monotonic,
         )
         self._in_flight = 0
+        self._streams = 0
         self._called_at = clock.monotonic()
         self._answers: deque[tuple[float, float]] = deque(maxlen=_ANSWERS_REMEMBERED)
 
@@ -133,15 +142,8 @@ class Peer:
             HomeNodeTimeoutError: It did not answer in time.
             GovcodeError: What the peer refused with.
         """
-        if self._in_flight >= self._settings.concurrency:
-            log.warning("peer at its limit of calls", extra={"peer": self.node_id, "limit": self._in_flight})
-            raise HomeNodeUnreachableError(self.node_id)
-        leave = self._breaker.admit()
-        if leave is None:
-            raise HomeNodeUnreachableError(self.node_id)
+        leave = self._admit()
         verdict: Callable[[Pass], None] = self._breaker.abandoned
-        self._in_flight += 1
-        self._called_at = self._clock.monotonic()
         try:
             answer, verdict, error = await self._attempts(attempt, left, limit or self._settings.endpoint_timeout)
         finally:
@@ -182,6 +184,96 @@ class Peer:
                 verdict = self._breaker.failed
         return None, verdict, error
 
+    @asynccontextmanager
+    async def stream(
+        self, begin: Begin[R], *, left: Callable[[], float | None], limit: float
+    ) -> AsyncIterator[PeerStream[R]]:
+        """It opens a stream and waits for its first message, at a second endpoint too where the first does not work.
+
+        It counts as a call until the context is left, which ends the stream. Whether the peer works is known with the
+        first message; a stream that breaks off later counts as a failure, one that its reader leaves does not.
+
+        Args:
+            begin: Begins the call; it may be begun twice, so it must be idempotent.
+            left: Gives the seconds that the caller still has; None without limit.
+            limit: Seconds that the whole stream may take where the caller has no limit.
+
+        Raises:
+            HomeNodeUnreachableError: The peer does not answer, has too many calls, or its breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            GovcodeError: What the peer refused with.
+        """
+        if self._streams >= self._settings.streams:
+            log.warning("peer at its limit of streams", extra={"peer": self.node_id, "limit": self._streams})
+            raise HomeNodeUnreachableError(self.node_id)
+        leave = self._admit()
+        self._streams += 1
+        stream: PeerStream[R] | None = None
+        try:
+            stream = await self._open(begin, left, limit, leave)
+            yield stream
+        finally:
+            self._in_flight -= 1
+            self._streams -= 1
+            if stream is not None:
+                stream.cancel()
+            # Says nothing where success or failure has been said.
+            self._settle(leave, self._breaker.abandoned)
+
+    async def _open(
+        self, begin: Begin[R], left: Callable[[], float | None], limit: float, leave: Pass
+    ) -> PeerStream[R]:
+        """It tries the endpoints until one gives a first message, and tells the breaker what came of it."""
+        error: GovcodeError = HomeNodeUnreachableError(self.node_id)
+        verdict: Callable[[Pass], None] = self._breaker.abandoned
+        for address in self._endpoints.ordered()[:_ATTEMPTS]:
+            remaining = left()
+            budget = limit if remaining is None else remaining
+            if budget < LEAST_BUDGET:
+                self._settle(leave, verdict)
+                raise HomeNodeTimeoutError(self.node_id)
+            opened = await self._open_at(address, begin, budget, leave)
+            if isinstance(opened, PeerStream):
+                self._endpoints.note(address, sound=True)
+                self._settle(leave, self._breaker.succeeded)
+                return opened
+            error = opened.error
+            self._note_refusal(opened, address)
+            if opened.fault is Fault.REFUSED:
+                verdict = self._breaker.succeeded
+                break
+            if opened.fault is Fault.ABSENT or budget >= limit / 2:
+                verdict = self._breaker.failed
+        self._settle(leave, verdict)
+        raise error
+
+    async def _open_at(self, address: str, begin: Begin[R], budget: float, leave: Pass) -> PeerStream[R] | Refusal:
+        def explain(failure: aio.AioRpcError) -> GovcodeError:
+            refusal = understand(failure, self.node_id)
+            # When the time is over, nobody knows who was too slow: the peer, or its reader.
+            if refusal.fault is not Fault.LATE:
+                self._note_refusal(refusal, address)
+            if refusal.fault is Fault.ABSENT:
+                self._settle(leave, self._breaker.failed)
+            return refusal.error
+
+        channel = self._endpoints.channel(address)
+        begun = self._clock.monotonic()
+        if not await reached(channel, within=min(budget, self._settings.endpoint_timeout)):
+            absent = HomeNodeUnreachableError(self.node_id)
+            return Refusal(fault=Fault.ABSENT, error=absent, detail="no connection in time")
+        stream = PeerStream(
+            begin(channel, budget - (self._clock.monotonic() - begun)), node_id=self.node_id, explain=explain
+        )
+        try:
+            await stream.open()
+        except aio.AioRpcError as failure:
+            return understand(failure, self.node_id)
+        except BaseException:
+            stream.cancel()
+            raise
+        return stream
+
     def condition(self) -> PeerCondition:
         """It tells how the peer did of late."""
         since = self._clock.monotonic() - _MINUTE
@@ -200,6 +292,17 @@ class Peer:
     def close(self) -> None:
         """It lets its connections drain."""
         self._endpoints.close()
+
+    def _admit(self) -> Pass:
+        if self._in_flight >= self._settings.concurrency:
+            log.warning("peer at its limit of calls", extra={"peer": self.node_id, "limit": self._in_flight})
+            raise HomeNodeUnreachableError(self.node_id)
+        leave = self._breaker.admit()
+        if leave is None:
+            raise HomeNodeUnreachableError(self.node_id)
+        self._in_flight += 1
+        self._called_at = self._clock.monotonic()
+        return leave
 
     def _note_answer(self, begun: float) -> None:
         now = self._clock.monotonic()

@@ -1,7 +1,8 @@
 """Calls to other nodes over mutually authenticated channels; whom to call where comes from the trust bundle."""
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, Final
 
 from govcode.common.v1 import evidence_pb2
 from govcode.federation.v1 import federation_service_pb2 as federationv1
@@ -9,19 +10,29 @@ from govcode.federation.v1 import federation_service_pb2_grpc as federationv1_gr
 from grpc import aio
 
 from govcode_node.domain.callers import Call
+from govcode_node.domain.licenses import Delivery, DeliveryEnd, DeliveryPiece
 from govcode_node.domain.nodes import PROTOCOL_VERSION, NodeState, NodeSuspendedError, PeerCondition
 from govcode_node.domain.recognition import HomeNodeUnreachableError, PeerAnswerRefusedError
 from govcode_node.federation.channels import ChannelIdentity, Dialer
 from govcode_node.federation.peer import Peer, PeerSettings
+from govcode_node.federation.streams import PeerStream
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.federation import TrustHolder
+from govcode_node.wire.licenses import forwarded_piece_from_proto
 
 _LIST_TIMEOUT: Final = 5.0
+_DELIVERY_TIMEOUT: Final = 60.0
+"""Seconds for a whole delivery where the caller has no limit."""
+
 _HOP_MARGIN: Final = 0.02
 """Seconds kept back of the caller's time, to sign and send our own answer after the peer's."""
 
-_MAX_RECOGNITION_BYTES: Final = 256 * 1024
+_MAX_ANSWER_BYTES: Final = 256 * 1024
+_MAX_PIECE_BYTES: Final = 320 * 1024
+"""A chunk of a document with its seal and its number, and a little."""
+
 _SHOWN_FOR: Final = 3600.0
+_VERSION: Final = (("govcode-protocol", str(PROTOCOL_VERSION)),)
 
 
 class GrpcPeers:
@@ -73,9 +84,97 @@ class GrpcPeers:
         response = await self._peer(node_id).call(attempt, left=self._left(call))
         if not response.HasField("answer"):
             raise PeerAnswerRefusedError(node_id=node_id, why="it has no evidence")
-        if response.ByteSize() > _MAX_RECOGNITION_BYTES:
-            raise PeerAnswerRefusedError(node_id=node_id, why="it is too large")
-        return response.answer.SerializeToString()
+        return _bounded(response.answer, node_id)
+
+    async def forward_consent_request(self, node_id: str, *, request: bytes, call: Call) -> bytes:
+        """It hands a consent request to the holder's home node and returns the answer's evidence, unchecked.
+
+        Raises:
+            HomeNodeUnreachableError: The node is not in the bundle, does not answer, or its circuit breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            NodeSuspendedError: The hub has suspended it.
+            PeerAnswerRefusedError: The answer has no evidence, or is too large.
+            PeerRefusedError: A refusal of the node, with its reason.
+        """
+        message = federationv1.ForwardAuthorizationRequest(consent_request=evidence_pb2.Evidence.FromString(request))
+        response = await self._forward_authorization(node_id, message, call)
+        if not response.HasField("answer"):
+            raise PeerAnswerRefusedError(node_id=node_id, why="it is no answer to a request")
+        return _bounded(response.answer, node_id)
+
+    async def ask_authorization(self, node_id: str, *, question: bytes, call: Call) -> bytes:
+        """It asks a node about an authorization and returns what it answers, unchecked.
+
+        The answer to a question about a scene code is a consent request, to every other question an answer.
+
+        Raises:
+            HomeNodeUnreachableError: The node is not in the bundle, does not answer, or its circuit breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            NodeSuspendedError: The hub has suspended it.
+            PeerAnswerRefusedError: The answer has no evidence, or is too large.
+            PeerRefusedError: A refusal of the node, with its reason.
+        """
+        message = federationv1.ForwardAuthorizationRequest(question=evidence_pb2.Evidence.FromString(question))
+        response = await self._forward_authorization(node_id, message, call)
+        match response.WhichOneof("content"):
+            case "answer":
+                return _bounded(response.answer, node_id)
+            case "consent_request":
+                return _bounded(response.consent_request, node_id)
+            case _:
+                raise PeerAnswerRefusedError(node_id=node_id, why="it has no evidence")
+
+    @asynccontextmanager
+    async def forward_license_fetch(
+        self, node_id: str, *, request: bytes, grant: bytes, call: Call
+    ) -> AsyncIterator[Delivery]:
+        """It asks a node for a delivery; entering waits for the first piece, leaving ends the stream.
+
+        Args:
+            node_id: The node.
+            request: Evidence of a LicenseUseRequest.
+            grant: Evidence of the grant; empty in the visited node's request.
+            call: The call in whose course it is asked.
+
+        Raises:
+            HomeNodeUnreachableError: The node is not in the bundle, does not answer, or its circuit breaker is open;
+                from the iterator, it breaks off.
+            HomeNodeTimeoutError: The time is over.
+            NodeSuspendedError: The hub has suspended it.
+            PeerAnswerRefusedError: A piece cannot be read, or the stream ends before its last piece.
+            PeerRefusedError: A refusal of the node, with its reason.
+        """
+        message = federationv1.ForwardLicenseFetchRequest(request=evidence_pb2.Evidence.FromString(request))
+        if grant:
+            message.grant.ParseFromString(grant)
+        metadata = onward_metadata(call)
+
+        def begin(
+            channel: aio.Channel, limit: float
+        ) -> aio.UnaryStreamCall[Any, federationv1.ForwardLicenseFetchResponse]:
+            stub = federationv1_grpc.FederationServiceStub(channel)
+            return stub.ForwardLicenseFetch(message, timeout=limit, metadata=metadata)
+
+        opening = self._peer(node_id).stream(begin, left=self._left(call), limit=_DELIVERY_TIMEOUT)
+        async with opening as stream, aclosing(_pieces(stream, node_id)) as pieces:
+            yield pieces
+
+    async def notify_withdrawal(self, node_id: str, *, withdrawal: bytes) -> None:
+        """It tells a node of a withdrawal; returns once that node has it for good.
+
+        Raises:
+            HomeNodeUnreachableError: The node is not in the bundle, does not answer, or its circuit breaker is open.
+            HomeNodeTimeoutError: It did not answer in time.
+            NodeSuspendedError: The hub has suspended it.
+            PeerRefusedError: A refusal of the node, with its reason.
+        """
+        message = federationv1.NotifyWithdrawalRequest(withdrawal=evidence_pb2.Evidence.FromString(withdrawal))
+
+        async def attempt(channel: aio.Channel, limit: float) -> federationv1.NotifyWithdrawalResponse:
+            stub = federationv1_grpc.FederationServiceStub(channel)
+            return await stub.NotifyWithdrawal(message, timeout=limit, metadata=_VERSION)
+
+        await self._peer(node_id).call(attempt, left=lambda: None)
 
     async def revocation_list(self, node_id: str) -> bytes:
         """It fetches a node's newest revocation list as evidence, unchecked.
@@ -114,6 +213,17 @@ class GrpcPeers:
             peer.close()
         await self._dialer.close()
 
+    async def _forward_authorization(
+        self, node_id: str, message: federationv1.ForwardAuthorizationRequest, call: Call
+    ) -> federationv1.ForwardAuthorizationResponse:
+        metadata = onward_metadata(call)
+
+        async def attempt(channel: aio.Channel, limit: float) -> federationv1.ForwardAuthorizationResponse:
+            stub = federationv1_grpc.FederationServiceStub(channel)
+            return await stub.ForwardAuthorization(message, timeout=limit, metadata=metadata)
+
+        return await self._peer(node_id).call(attempt, left=self._left(call))
+
     def _peer(self, node_id: str) -> Peer:
         bundle = self._trust.bundle()
         node = None if bundle is None else bundle.node(node_id)
@@ -143,3 +253,26 @@ def onward_metadata(call: Call) -> tuple[tuple[str, str], ...]:
         "govcode-protocol": str(PROTOCOL_VERSION),
     }
     return tuple(carried.items())
+
+
+async def _pieces(
+    stream: PeerStream[federationv1.ForwardLicenseFetchResponse], node_id: str
+) -> AsyncGenerator[DeliveryPiece, None]:
+    """It reads the pieces of a delivery, then the end of the stream: who leaves earlier disturbs a peer that writes."""
+    whole = False
+    async for message in stream:
+        if whole:
+            raise PeerAnswerRefusedError(node_id=node_id, why="its delivery goes on after the last piece")
+        if message.ByteSize() > _MAX_PIECE_BYTES:
+            raise PeerAnswerRefusedError(node_id=node_id, why="a piece of its delivery is too large")
+        piece = forwarded_piece_from_proto(message, node_id=node_id)
+        whole = isinstance(piece, DeliveryEnd)
+        yield piece
+    if not whole:
+        raise PeerAnswerRefusedError(node_id=node_id, why="its delivery ends before the last piece")
+
+
+def _bounded(evidence: evidence_pb2.Evidence, node_id: str) -> bytes:
+    if evidence.ByteSize() > _MAX_ANSWER_BYTES:
+        raise PeerAnswerRefusedError(node_id=node_id, why="it is too large")
+    return evidence.SerializeToString()

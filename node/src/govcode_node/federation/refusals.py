@@ -60,6 +60,9 @@ _ABOUT_THE_WAY: Final[Mapping[str, Callable[[str, Mapping[str, str]], GovcodeErr
     "NODE_SUSPENDED": lambda node_id, facts: NodeSuspendedError(facts.get("node_id", node_id)),
 }
 
+_BEHIND: Final = frozenset({"LICENSE_SERVICE_UNAVAILABLE", "LICENSE_SERVICE_QUOTA", "IDENTITY_PROVIDER_UNAVAILABLE"})
+"""What a sound node says of a system behind it: another endpoint of it would say the same."""
+
 # CANCELLED comes from a server that stopped in the midst of the call; a caller of ours that leaves looks otherwise.
 _ABSENT: Final = frozenset(
     {
@@ -91,9 +94,9 @@ def understand(error: aio.AioRpcError, node_id: str) -> Refusal:
         return refusal(Fault.REFUSED, HomeNodeTimeoutError(behind) if late else HomeNodeUnreachableError(behind))
     if reason in _ABOUT_THE_WAY:
         return refusal(Fault.REFUSED, _ABOUT_THE_WAY[reason](node_id, facts))
-    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED:
+    if error.code() is grpc.StatusCode.DEADLINE_EXCEEDED and reason not in _BEHIND:
         return refusal(Fault.LATE, HomeNodeTimeoutError(node_id))
-    if error.code() in _ABSENT:
+    if error.code() in _ABSENT and reason not in _BEHIND:
         return refusal(Fault.ABSENT, HomeNodeUnreachableError(node_id))
     refused = PeerRefusedError(node_id=node_id, status_code=error.code().value[0], reason=reason, facts=facts)
     return refusal(Fault.REFUSED, refused)
