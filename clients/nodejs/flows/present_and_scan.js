@@ -4,7 +4,7 @@ import { Holder, newSerial } from '../lib/index.js';
 
 export async function presentAndScan(sandbox, say) {
   const { facts } = sandbox;
-  const holder = await Holder.open(sandbox.app('holder_app'), sandbox.subject('holder'), {
+  const holder = await Holder.open(sandbox.app('holder_app'), sandbox.subject('free_1'), {
     termsVersion: facts.terms_version,
   });
   say(`account open for ${holder.person.name}, session ${holder.session.session_id}`);

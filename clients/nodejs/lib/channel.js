@@ -118,7 +118,8 @@ export class Node {
     return this.#stubs.get(Service);
   }
 
-  // Unary methods give a promise of the answer; methods that answer with a stream give an async iterator.
+  // Unary methods give a promise of the answer; methods that answer with a stream give an async iterator. Both take
+  // `{ deadline, metadata }` as a second argument.
   #asPromises(client, methods) {
     const stub = {};
     for (const [name, method] of Object.entries(methods)) {
@@ -130,17 +131,17 @@ export class Node {
     return stub;
   }
 
-  #unary(client, name, request, { deadline = DEADLINE } = {}) {
+  #unary(client, name, request, { deadline = DEADLINE, metadata } = {}) {
     return new Promise((resolve, reject) => {
-      client[name](request, this.#metadata(), { deadline: Date.now() + deadline }, (failed, answer) =>
+      client[name](request, this.#metadata(metadata), { deadline: Date.now() + deadline }, (failed, answer) =>
         failed ? reject(new NodeError(failed)) : resolve(answer),
       );
     });
   }
 
-  async *#stream(client, name, request, { deadline } = {}) {
+  async *#stream(client, name, request, { deadline, metadata } = {}) {
     const options = deadline === undefined ? {} : { deadline: Date.now() + deadline };
-    const call = client[name](request, this.#metadata(), options);
+    const call = client[name](request, this.#metadata(metadata), options);
     try {
       yield* call;
     } catch (failed) {
@@ -150,10 +151,11 @@ export class Node {
     }
   }
 
-  #metadata() {
+  #metadata(own = {}) {
     const metadata = new grpc.Metadata();
     metadata.set('govcode-request-id', randomUUID().replaceAll('-', ''));
     if (this.#deviceId) metadata.set('govcode-device-id', this.#deviceId);
+    for (const [key, value] of Object.entries(own)) metadata.set(key, value);
     return metadata;
   }
 }

@@ -11,15 +11,19 @@ export class Sandbox {
   }
 
   /** The sandbox's node, as one of the applications of the file. Example: `app('holder_app')`. */
-  app(name, where = this.facts) {
-    const { certificate_pem: certificate, private_key_pem: privateKey, device_id: deviceId } = where[name];
-    const { target, server_name: serverName } = where;
-    return new Node({ target, serverName, roots: this.facts.roots_pem }, { certificate, privateKey, deviceId });
+  app(name, at = 'home') {
+    const where = at === 'home' ? this.facts : this.facts[at];
+    // The peer has applications of its own region; all other callers are those of the home region.
+    const { certificate_pem, private_key_pem } = where[name] ?? this.facts.callers[name];
+    return new Node(
+      { target: where.target, serverName: where.server_name, roots: this.facts.roots_pem },
+      { certificate: certificate_pem, privateKey: private_key_pem },
+    );
   }
 
   /** The node of another region, as its counter. */
   peerCounter() {
-    return this.app('counter_app', this.facts.peer);
+    return this.app('counter_app', 'peer');
   }
 
   /** Number of one of the sandbox's scenes. */

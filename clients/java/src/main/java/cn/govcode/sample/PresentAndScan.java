@@ -12,7 +12,7 @@ final class PresentAndScan {
     private PresentAndScan() {}
 
     static Holder play(Sandbox sandbox) {
-        Holder holder = Holder.open(sandbox.app("holder_app"), sandbox.subject("holder"), sandbox.termsVersion());
+        Holder holder = Holder.open(sandbox.app("holder_app"), sandbox.subject("free_2"), sandbox.termsVersion());
         Sample.say("  account open for " + holder.person().name + ", session " + holder.session().getSessionId());
 
         // One time: the first scan uses the code up, so that a photograph of it is worth nothing.
