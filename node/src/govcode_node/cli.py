@@ -21,6 +21,7 @@ _COMMANDS: Final = {
     "status": ("commands.operations", "status"),
     "audit": ("commands.operations", "audit"),
     "demo": ("demo.command", "demo"),
+    "sandbox": ("sandbox.command", "sandbox"),
 }
 """Each command with its module and its name there, in the order of the help."""
 

@@ -206,6 +206,11 @@ class LoopBoard:
         for loop in (self.watchdog, *reversed(self._loops)):
             await loop.stop()
 
+    def wake(self) -> None:
+        """It lets every loop take its next step now."""
+        for loop in self._loops:
+            loop.wake()
+
     def ages(self) -> Mapping[str, float]:
         """It gives the age of each loop by name."""
         return {loop.name: loop.age() for loop in self._loops}
