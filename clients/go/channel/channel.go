@@ -51,8 +51,10 @@ const serviceConfig = `{
 // Open makes a channel to a node; it connects at its first call and again whenever the connection is lost.
 //
 // serverName must stand in the node's certificate; where it is empty, the host of the target must. deviceID names the
-// scanner, for applications that scan; empty otherwise.
-func Open(target, serverName string, identity Identity, deviceID string) (*grpc.ClientConn, error) {
+// scanner, for applications that scan; empty otherwise. Further options come after those that are set here.
+func Open(
+	target, serverName string, identity Identity, deviceID string, further ...grpc.DialOption,
+) (*grpc.ClientConn, error) {
 	certificate, err := tls.X509KeyPair(identity.CertificatePEM, identity.PrivateKeyPEM)
 	if err != nil {
 		return nil, err
@@ -67,7 +69,7 @@ func Open(target, serverName string, identity Identity, deviceID string) (*grpc.
 		RootCAs:      roots,
 		ServerName:   serverName,
 	})
-	return grpc.NewClient(target,
+	return grpc.NewClient(target, append([]grpc.DialOption{
 		grpc.WithTransportCredentials(transport),
 		grpc.WithKeepaliveParams(keepAlive),
 		grpc.WithIdleTimeout(0), // stay connected: otherwise grpc-go hangs up after half an hour without calls
@@ -76,7 +78,7 @@ func Open(target, serverName string, identity Identity, deviceID string) (*grpc.
 		grpc.WithNoProxy(),
 		grpc.WithChainUnaryInterceptor(unary(deviceID)),
 		grpc.WithChainStreamInterceptor(stream(deviceID)),
-	)
+	}, further...)...)
 }
 
 func unary(deviceID string) grpc.UnaryClientInterceptor {
