@@ -12,7 +12,7 @@ from govcode_node.domain.authorizations import AuthorizationState, LegalBasis, U
 from govcode_node.ports.stores import Database, Transaction
 from storage import authorization_samples as samples
 from storage.conftest import OpenDatabase
-from storage.samples import LATER, NOW, new_account_id, new_id
+from storage.samples import LATER, NOW, new_account_id
 
 SECOND = timedelta(seconds=1)
 
@@ -150,7 +150,8 @@ async def test_a_use_begins_only_of_what_was_granted(database: Database, state: 
 
 async def test_who_does_not_decide_in_time_is_timed_out_once(database: Database) -> None:
     waiting = [samples.authorization(decide_before=NOW + number * SECOND) for number in range(3)]
-    await add(database, *reversed(waiting), samples.granted(decide_before=NOW))
+    mirror = samples.authorization(account_id=None, decide_before=NOW)
+    await add(database, *reversed(waiting), samples.granted(decide_before=NOW), mirror)
 
     async def undecided(limit: int = 9) -> Any:
         return await database.read(lambda tx: tx.authorizations.undecided(now=NOW + SECOND, limit=limit))
@@ -345,6 +346,34 @@ async def test_a_serial_is_used_once_by_each_caller(database: Database) -> None:
     assert await find("app:nobody") is None
 
 
+async def test_a_serial_whose_use_failed_may_try_again(database: Database) -> None:
+    granted = samples.granted()
+    await add(database, granted)
+    failed, again, third = (samples.use(granted, biz_serial="same") for _ in range(3))
+
+    def act(tx: Transaction) -> list[bool]:
+        store = tx.authorizations
+        return [
+            store.begin_use(failed, limit=1),
+            store.begin_use(again, limit=2),
+            store.end_use(failed.use_id, state=UseState.FAILED, at=LATER),
+            store.begin_use(again, limit=1),
+            store.end_use(again.use_id, state=UseState.DELIVERED, at=LATER),
+            store.begin_use(third, limit=9),
+        ]
+
+    assert await database.run(act) == [True, False, True, True, True, False]
+    found = await database.read(
+        lambda tx: tx.authorizations.find_use(
+            authorization_id=granted.authorization_id, caller=again.caller, biz_serial="same"
+        )
+    )
+    assert found == replace(again, state=UseState.DELIVERED, ended_at=LATER)
+    assert (await get(database, granted.authorization_id)).uses == {1: 1}
+    kept = await database.read(lambda tx: tx.authorizations.uses_of(granted.authorization_id))
+    assert [use.state for use in kept] == [UseState.FAILED, UseState.DELIVERED]
+
+
 async def test_a_use_that_is_counted_elsewhere_is_recorded_and_counts_nothing_here(database: Database) -> None:
     mirror = samples.granted(account_id=None, subject_kind=None)
     await add(database, mirror)
@@ -357,12 +386,11 @@ async def test_a_use_that_is_counted_elsewhere_is_recorded_and_counts_nothing_he
             store.begin_use(counted, limit=9),
             store.record_use(here),
             store.record_use(replace(here, item_no=2)),
-            store.record_use(replace(here, use_id=new_id("us"))),
             store.record_use(unknown),
             store.end_use(here.use_id, state=UseState.FAILED, at=LATER),
         ]
 
-    assert await database.run(record) == [True, True, False, False, True, True]
+    assert await database.run(record) == [True, True, False, True, True]
     assert (await get(database, mirror.authorization_id)).uses == {1: 1}
     assert await database.read(lambda tx: tx.authorizations.get_use(unknown.use_id)) == unknown
 
@@ -468,6 +496,17 @@ async def test_what_is_over_is_purged_with_its_uses_and_notices(database: Databa
     # The id may come again as that of another one, whose uses are counted from nothing.
     assert await database.run(lambda tx: tx.authorizations.add(granted))
     assert await get(database, granted.authorization_id) == granted
+
+
+async def test_a_copy_that_never_hears_of_the_decision_is_purged(database: Database) -> None:
+    mirror = samples.authorization(account_id=None, subject_kind=None)
+    await add(database, mirror)
+    over = mirror.decide_before + mirror.request.period
+
+    async def purge(ended_before: Any) -> int:
+        return await database.run(lambda tx: tx.authorizations.purge(ended_before=ended_before, limit=3))
+
+    assert [await purge(over), await purge(over + SECOND)] == [0, 1]
 
 
 async def test_legal_bases_are_kept_with_the_use(database: Database) -> None:

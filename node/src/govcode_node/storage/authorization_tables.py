@@ -108,7 +108,7 @@ Index(
     license_uses.c.authorization_id,
     license_uses.c.caller,
     license_uses.c.biz_serial,
-    unique=True,
+    license_uses.c.use_id,
 )
 Index(
     "ix_license_uses_account_id",

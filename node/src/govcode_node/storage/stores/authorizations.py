@@ -100,7 +100,7 @@ _COUNTERS_OF = Statement(
 )
 _UNDECIDED = Statement(
     select(authorizations)
-    .where(_is_pending, _c.decide_before <= value("now", _c.decide_before))
+    .where(_is_pending, _c.account_id.is_not(None), _c.decide_before <= value("now", _c.decide_before))
     .order_by(_c.decide_before, _c.authorization_id)
     .limit(value("limit", _n.uses))
     .offset(constant(0)),
@@ -243,7 +243,7 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
         return key is not None and self._link.write(_TIME_OUT, (key, to_ms(at))) == 1
 
     def undecided(self, *, now: datetime, limit: int) -> Sequence[Authorization]:
-        """See the port. Nothing that is pending has been used."""
+        """See the port. Nothing that is pending has been used; copies of other nodes' holders are for those to end."""
         return [self._authorization(row, {}) for row in self._link.all(_UNDECIDED, (to_ms(now), limit))]
 
     def withdraw(self, authorization_id: str, *, at: datetime, withdrawal: bytes) -> bool:
@@ -289,6 +289,9 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
             ends_at=authorization.ends_at,
             withdrawn_at=authorization.withdrawn_at,
         )
+        if over_at is None and account_id is None:
+            # A copy that never hears of the decision: nothing can come of it after the longest time it could be used.
+            over_at = authorization.decide_before + request.period
         return (
             key,
             pack_account(account_id) if account_id is not None else None,

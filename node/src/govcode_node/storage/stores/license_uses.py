@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import delete, exists, select, update
-from sqlalchemy.dialects.postgresql import insert
 
 from govcode_node.domain.accounts import AccountId
 from govcode_node.domain.authorizations import LegalBasis, UseState
@@ -28,17 +27,13 @@ from govcode_node.storage.columns import (
 )
 from govcode_node.storage.engine import Link
 from govcode_node.storage.names import Names
-from govcode_node.storage.statements import Parameters, Statement, constant, row_insert, row_values, value
+from govcode_node.storage.statements import Parameters, Statement, constant, insert_unless, row_insert, value
 
 _c = license_uses.c
 _n = authorization_counters.c
 
 _ADD = row_insert(license_uses)
-_ADD_UNLESS = Statement(
-    # Without a target: a use is known by its id, and by its serial.
-    insert(license_uses).values(row_values(license_uses)).on_conflict_do_nothing(),
-    *(column.name for column in license_uses.columns),
-)
+_ADD_UNLESS = insert_unless(license_uses, "use_id")
 _COUNT = Statement(
     update(authorization_counters)
     .where(
@@ -52,6 +47,7 @@ _COUNT = Statement(
                 _c.authorization_id == value("id", _c.authorization_id),
                 _c.caller == value("caller", _c.caller),
                 _c.biz_serial == value("serial", _c.biz_serial),
+                _c.state != constant(UseState.FAILED),
             )
         ),
     )
@@ -90,9 +86,11 @@ _GIVE_BACK = Statement(
 _GET = Statement(select(license_uses).where(_c.use_id == value("use", _c.use_id)), "use")
 _of_authorization = _c.authorization_id == value("id", _c.authorization_id)
 _OF_SERIAL = Statement(
-    select(license_uses).where(
-        _of_authorization, _c.caller == value("caller", _c.caller), _c.biz_serial == value("serial", _c.biz_serial)
-    ),
+    select(license_uses)
+    .where(_of_authorization, _c.caller == value("caller", _c.caller), _c.biz_serial == value("serial", _c.biz_serial))
+    .order_by(_c.use_id.desc())
+    .limit(constant(1))
+    .offset(constant(0)),
     "id",
     "caller",
     "serial",
@@ -150,12 +148,12 @@ class AuthorizationRows:
 
 
 class LicenseUseRows(AuthorizationRows):
-    """Uses. Leans on the primary key, the unique index by authorization, caller and serial, and that by account."""
+    """Uses. Leans on the primary key and the indexes by authorization, caller and serial, and by account."""
 
     __slots__ = ()
 
     def begin_use(self, use: LicenseUse, *, limit: int) -> bool:
-        """See the port. A serial that has its use, whatever came of that, begins none.
+        """See the port. A use that failed stays on record beside the one that takes its serial.
 
         The lock on the authorization's row makes begins and the withdrawal come one after another; what the count then
         says is final. A refusal has written nothing, so it does not spoil the batch.
@@ -193,7 +191,7 @@ class LicenseUseRows(AuthorizationRows):
         return self._use(row) if row else None
 
     def find_use(self, *, authorization_id: str, caller: str, biz_serial: str) -> LicenseUse | None:
-        """See the port."""
+        """See the port. Of one that failed and was tried again, it is the newest."""
         key, name = pack_id(AUTHORIZATION_PREFIX, authorization_id), self._names.find(caller)
         if key is None or name is None:
             return None

@@ -124,7 +124,9 @@ def _create_uses() -> None:
         sqlite_where=sa.text("counted = 0"),
         postgresql_where=sa.text("counted = 0"),
     )
-    op.create_index("ix_license_uses_serial", "license_uses", ["authorization_id", "caller", "biz_serial"], unique=True)
+    op.create_index(
+        "ix_license_uses_serial", "license_uses", ["authorization_id", "caller", "biz_serial", "use_id"], unique=False
+    )
     op.create_table(
         "withdrawal_notices",
         sa.Column("authorization_id", sa.LargeBinary(), nullable=False),
