@@ -177,7 +177,8 @@ class HttpLicenseProvider:
             if not isinstance(items, list) or type(total) is not int or len(items) > self._page_size:
                 raise LicenseServiceUnavailableError(self._node_id)
             found += [self._found(item) for item in items]
-            if not items or page * self._page_size >= total:
+            # Services may give shorter pages than they are asked for; only their own total says when all are there.
+            if not items or len(found) >= total:
                 return [each for each in found if each.place.license_type in license_types]
         raise LicenseServiceUnavailableError(self._node_id)
 

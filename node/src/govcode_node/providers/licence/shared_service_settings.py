@@ -1,4 +1,4 @@
-"""How a licence-sharing service is called: address, patience, paths, codes, and the application's signature (应用签名)."""
+"""How a licence-sharing service is called: address, patience, paths, codes, the application's signature (应用签名)."""
 
 import hmac
 import ipaddress

@@ -79,10 +79,7 @@ def issue_certificate(
             "serial_number": next(_SERIALS),
             "signature": algorithm,
             "issuer": subject if issuer is None else x509.Certificate.load(issuer.der).subject,
-            "validity": {
-                "not_before": x509.Time({"utc_time": not_before_at}),
-                "not_after": x509.Time({"utc_time": not_after_at}),
-            },
+            "validity": {"not_before": _time(not_before_at), "not_after": _time(not_after_at)},
             "subject": subject,
             "subject_public_key_info": _public_key(key.point),
             "extensions": extensions,
@@ -138,7 +135,7 @@ def found_house(
         key=make_key(),
         issuer=None,
         not_before_at=start,
-        not_after_at=start + 10 * lifetime,
+        not_after_at=start + 2 * lifetime,
     )
     maker, signer = (
         issue_certificate(
@@ -156,6 +153,11 @@ def found_house(
 
 def _name(common_name: str, organisation: str) -> x509.Name:
     return x509.Name.build({"country_name": COUNTRY, "organization_name": organisation, "common_name": common_name})
+
+
+def _time(moment: datetime) -> x509.Time:
+    """Certificates write a time in two ways, by its year (RFC 5280, 4.1.2.5)."""
+    return x509.Time({"utc_time" if moment.year < 2050 else "general_time": moment})
 
 
 def _public_key(point: bytes) -> keys.PublicKeyInfo:

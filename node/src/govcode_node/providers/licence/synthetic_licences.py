@@ -284,7 +284,7 @@ def _place(licence: SyntheticLicence) -> dict[str, str]:
         "issuer_name": licence.issuer_name,
         "masked_number": masked(licence.number),
         "status": licence.status.name,
-        "valid_until": licence.valid_until.isoformat() if licence.valid_until else "",
+        "valid_from": licence.valid_from.isoformat(),
         "filed_under": licence.filed_under,
     }
 
