@@ -6,17 +6,19 @@ from typing_extensions import override
 
 from govcode_node.ports.clock import Clock
 from govcode_node.rpc.call import current_call
+from govcode_node.usecases.catalogue_keeping import CatalogueKeeping
 from govcode_node.usecases.registry import Registry
-from govcode_node.wire import checks, registry
+from govcode_node.wire import catalogue, checks, registry
 from govcode_node.wire.registry_pages import page_of, requested_page, scene_number
 
 
 class BusinessManagementServicer(BusinessManagementServiceServicer):
     """It takes what operators register, and lists it."""
 
-    def __init__(self, *, registrations: Registry, clock: Clock) -> None:
+    def __init__(self, *, registrations: Registry, keeping: CatalogueKeeping, clock: Clock) -> None:
         """It serves these steps; the clock says what is in force at once and what is over."""
         self._registrations = registrations
+        self._keeping = keeping
         self._clock = clock
 
     @override
@@ -184,3 +186,56 @@ class BusinessManagementServicer(BusinessManagementServiceServicer):
         return businessv1.RegisterPlacedSubjectResponse(
             subject=registry.placed_subject_to_proto(placed), replayed=replayed
         )
+
+    @override
+    async def RegisterLicenseType(
+        self, request: businessv1.RegisterLicenseTypeRequest, context: object
+    ) -> businessv1.RegisterLicenseTypeResponse:
+        kind, replayed = await self._keeping.register_license_type(
+            current_call(),
+            checks.biz_serial(request.biz_serial),
+            catalogue.license_type_from_proto(request.license_type),
+        )
+        return businessv1.RegisterLicenseTypeResponse(
+            license_type=catalogue.license_type_to_proto(kind), replayed=replayed
+        )
+
+    @override
+    async def ListLicenseTypes(
+        self, request: businessv1.ListLicenseTypesRequest, context: object
+    ) -> businessv1.ListLicenseTypesResponse:
+        size, after = catalogue.license_type_page(request.page_size, request.page_token)
+        rows = await self._keeping.license_types(after=after, limit=size + 1)
+        page, token = page_of(rows, size, key=lambda kind: kind.license_type)
+        return businessv1.ListLicenseTypesResponse(
+            license_types=[catalogue.license_type_to_proto(kind) for kind in page], next_page_token=token
+        )
+
+    @override
+    async def RegisterMatter(
+        self, request: businessv1.RegisterMatterRequest, context: object
+    ) -> businessv1.RegisterMatterResponse:
+        matter, replayed = await self._keeping.register_matter(
+            current_call(), checks.biz_serial(request.biz_serial), catalogue.matter_from_proto(request.matter)
+        )
+        return businessv1.RegisterMatterResponse(matter=catalogue.matter_to_proto(matter), replayed=replayed)
+
+    @override
+    async def ListMatters(
+        self, request: businessv1.ListMattersRequest, context: object
+    ) -> businessv1.ListMattersResponse:
+        size, after = catalogue.matter_page(request.page_size, request.page_token)
+        rows = await self._keeping.matters(after=after, limit=size + 1)
+        page, token = page_of(rows, size, key=catalogue.matter_token)
+        return businessv1.ListMattersResponse(
+            matters=[catalogue.matter_to_proto(matter) for matter in page], next_page_token=token
+        )
+
+    @override
+    async def RegisterApplicationKey(
+        self, request: businessv1.RegisterApplicationKeyRequest, context: object
+    ) -> businessv1.RegisterApplicationKeyResponse:
+        key, replayed = await self._keeping.register_key(
+            current_call(), checks.biz_serial(request.biz_serial), catalogue.application_key_from_proto(request.key)
+        )
+        return businessv1.RegisterApplicationKeyResponse(key=catalogue.application_key_to_proto(key), replayed=replayed)

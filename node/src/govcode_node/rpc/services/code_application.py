@@ -7,12 +7,14 @@ from govcode.code.v1 import code_application_service_pb2 as applicationv1
 from govcode.code.v1.code_application_service_pb2_grpc import CodeApplicationServiceServicer
 from typing_extensions import override
 
+from govcode_node.ports.clock import Clock
 from govcode_node.rpc.call import current_call
 from govcode_node.usecases.accounts import Accounts
 from govcode_node.usecases.event_feed import EventFeed
 from govcode_node.usecases.presentation import Presentation
 from govcode_node.usecases.records import HolderRecords
 from govcode_node.usecases.scanning import Scanning
+from govcode_node.usecases.scene_scanning import SceneScanning
 from govcode_node.wire import checks, events, scans
 from govcode_node.wire.accounts import (
     begun_to_proto,
@@ -23,6 +25,7 @@ from govcode_node.wire.accounts import (
     session_to_proto,
     session_token_from_proto,
 )
+from govcode_node.wire.authorizations import authorization_to_holder
 from govcode_node.wire.code_requests import present_command_from_proto
 from govcode_node.wire.codes import issued_code_to_proto
 from govcode_node.wire.holders import holder_proof_from_proto
@@ -37,15 +40,19 @@ class CodeApplicationServicer(CodeApplicationServiceServicer):
         accounts: Accounts,
         presentation: Presentation,
         scanning: Scanning,
+        scene_scanning: SceneScanning,
         records: HolderRecords,
         feed: EventFeed,
+        clock: Clock,
     ) -> None:
-        """It serves these steps."""
+        """It serves these steps; the clock says where the authorization of a scene code stands."""
         self._accounts = accounts
         self._presentation = presentation
         self._scanning = scanning
+        self._scene_scanning = scene_scanning
         self._records = records
         self._feed = feed
+        self._clock = clock
 
     @override
     async def BeginIdentification(
@@ -128,6 +135,20 @@ class CodeApplicationServicer(CodeApplicationServiceServicer):
     async def ScanCode(self, request: applicationv1.ScanCodeRequest, context: object) -> applicationv1.ScanCodeResponse:
         command = scans.scan_command_from_proto(request)
         return scans.scan_result_to_proto(await self._scanning.scan(current_call(), command))
+
+    @override
+    async def ScanSceneCode(
+        self, request: applicationv1.ScanSceneCodeRequest, context: object
+    ) -> applicationv1.ScanSceneCodeResponse:
+        asked, replayed = await self._scene_scanning.scan(
+            current_call(),
+            biz_serial=checks.biz_serial(request.biz_serial),
+            session_token=session_token_from_proto(request.session_token),
+            code_text=checks.code_text(request.code_text),
+        )
+        return applicationv1.ScanSceneCodeResponse(
+            authorization=authorization_to_holder(asked, now=self._clock.now()), replayed=replayed
+        )
 
     @override
     async def ListRecords(

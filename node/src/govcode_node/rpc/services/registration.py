@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from govcode.authorization.v1.authorization_service_pb2_grpc import add_AuthorizationServiceServicer_to_server
 from govcode.business.v1.business_management_service_pb2_grpc import add_BusinessManagementServiceServicer_to_server
 from govcode.code.v1.code_application_service_pb2_grpc import add_CodeApplicationServiceServicer_to_server
 from govcode.code.v1.code_base_service_pb2_grpc import add_CodeBaseServiceServicer_to_server
@@ -15,6 +16,7 @@ from grpc_health.v1.health_pb2_grpc import add_HealthServicer_to_server
 
 from govcode_node.rpc.methods import MethodTable
 from govcode_node.rpc.services.audit import AuditServicer
+from govcode_node.rpc.services.authorization import AuthorizationServicer
 from govcode_node.rpc.services.business import BusinessManagementServicer
 from govcode_node.rpc.services.code_application import CodeApplicationServicer
 from govcode_node.rpc.services.code_base import CodeBaseServicer
@@ -26,6 +28,7 @@ from govcode_node.rpc.services.operations import OperationsServicer
 
 Servicer = (
     AuditServicer
+    | AuthorizationServicer
     | BusinessManagementServicer
     | CodeApplicationServicer
     | CodeBaseServicer
@@ -39,6 +42,7 @@ Servicer = (
 # Any: each function takes its own base class, which a table by class cannot say in types.
 _ADDERS: Final[Mapping[type, Callable[[Any, Any], None]]] = {
     AuditServicer: add_AuditServiceServicer_to_server,
+    AuthorizationServicer: add_AuthorizationServiceServicer_to_server,
     BusinessManagementServicer: add_BusinessManagementServiceServicer_to_server,
     CodeApplicationServicer: add_CodeApplicationServiceServicer_to_server,
     CodeBaseServicer: add_CodeBaseServiceServicer_to_server,
