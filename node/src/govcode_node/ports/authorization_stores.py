@@ -97,7 +97,7 @@ class AuthorizationStore(Protocol):
         ...
 
     def undecided(self, *, now: datetime, limit: int) -> Sequence[Authorization]:
-        """It returns PENDING authorizations whose time to decide is over, the oldest first."""
+        """It returns PENDING authorizations of subjects of this node whose time to decide is over, the oldest first."""
         ...
 
     def withdraw(self, authorization_id: str, *, at: datetime, withdrawal: bytes) -> bool:
@@ -106,6 +106,8 @@ class AuthorizationStore(Protocol):
 
     def begin_use(self, use: LicenseUse, *, limit: int) -> bool:
         """It counts and adds a use, if the authorization is GRANTED and fewer than `limit` uses of the item count.
+
+        A use of the same caller and serial that FAILED gives way; one that did not lets no second one begin.
 
         Linearised with `withdraw` on the row of the authorization (6.3-12).
         """

@@ -1,8 +1,11 @@
-"""The tables of clause 6.3: authorizations, uses, mandates, and the catalogue of what may be asked for."""
+"""The tables of clause 6.3: authorizations, uses, mandates, and the catalogue of what may be asked for.
+
+Rows of control have a seal in their last column; see `row_seals`.
+"""
 
 from typing import Final
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, Table, Text, text
 
 from govcode_node.storage.table_parts import (
     bytes_column,
@@ -22,7 +25,7 @@ authorizations = Table(
     Column("authorization_id", LargeBinary, primary_key=True),
     bytes_column("account_id", nullable=True),
     small_column("subject_kind", nullable=True),
-    name_column("holder_app"),
+    text_column("holder_app_id"),
     bytes_column("presenter_account_id", nullable=True),
     name_column("app"),
     bytes_column("biz_serial"),
@@ -41,6 +44,7 @@ authorizations = Table(
     bytes_column("grant_evidence"),
     bytes_column("consent_evidence"),
     bytes_column("withdrawal_evidence"),
+    bytes_column("row_seal"),
 )
 Index(
     "ix_authorizations_account_id",
@@ -150,6 +154,7 @@ mandates = Table(
     bytes_column("representative_index"),
     time_column("given_at"),
     time_column("cancelled_at", nullable=True),
+    bytes_column("row_seal"),
 )
 Index("ix_mandates_entity", mandates.c.entity_account_id, mandates.c.given_at)
 Index("ix_mandates_agent", mandates.c.agent_account_id, mandates.c.given_at)
@@ -163,6 +168,7 @@ license_types = Table(
     text_column("fields"),
     small_column("document_sensitive"),
     text_column("subject_kinds"),
+    bytes_column("row_seal"),
 )
 
 matters = Table(
@@ -180,8 +186,9 @@ matters = Table(
     Column("max_period_ms", BigInteger, nullable=False),
     text_column("subject_kinds"),
     text_column("statute", nullable=True),
-    Column("secret", SmallInteger, nullable=False),
+    small_column("secret"),
     time_column("registered_at"),
+    bytes_column("row_seal"),
 )
 
 application_keys = Table(
@@ -191,6 +198,7 @@ application_keys = Table(
     Column("key_id", Text, primary_key=True),
     bytes_column("public_key"),
     time_column("registered_at"),
+    bytes_column("row_seal"),
 )
 
 scene_offers = Table(
@@ -199,4 +207,5 @@ scene_offers = Table(
     Column("account_id", LargeBinary, primary_key=True),
     text_column("app_id"),
     text_column("matter_code"),
+    bytes_column("row_seal"),
 )

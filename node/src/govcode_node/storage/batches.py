@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
+from govcode_node.ports.row_sealing import RowSealer
 from govcode_node.storage.engine import Link
 from govcode_node.storage.names import Names
+from govcode_node.storage.row_seals import RowSeals
 from govcode_node.storage.statements import Parameters, Statement
 
 Marks = tuple[int, ...]
@@ -35,13 +37,14 @@ _ORDER_LOCK: Final = 0x676F_7663_6F64_65
 
 
 class Batch:
-    """What the stores of one link share: the link, the names, the buffers, and what was looked up in this batch."""
+    """What the stores of one link share: the link, the names, the seals, the buffers, and what was looked up here."""
 
-    __slots__ = ("_looked_up", "buffers", "link", "names")
+    __slots__ = ("_looked_up", "buffers", "link", "names", "seals")
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, sealer: RowSealer | None = None) -> None:
         self.link: Final = link
         self.names: Final = Names(link)
+        self.seals: Final = RowSeals(sealer)
         self.buffers: Final[list[Buffer]] = []
         self._looked_up: Final[list[dict[Any, Any]]] = []
 

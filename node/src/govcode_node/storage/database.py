@@ -9,6 +9,7 @@ from typing import Final, Self, TypeVar
 from sqlalchemy import Engine
 
 from govcode_node.domain.digests import sm3
+from govcode_node.ports.row_sealing import RowSealer
 from govcode_node.ports.stores import Transaction
 from govcode_node.storage.committer import Committer
 from govcode_node.storage.engine import Durability, Link, NotDurableError, make_engine, open_writer
@@ -44,6 +45,7 @@ class SqlDatabase:
         url: str,
         *,
         writer_id: str,
+        sealer: RowSealer | None = None,
         queue_limit: int = DEFAULT_QUEUE_LIMIT,
         batch_limit: int = DEFAULT_BATCH_LIMIT,
         sm3: Callable[[bytes], bytes] = sm3,
@@ -54,6 +56,7 @@ class SqlDatabase:
         Args:
             url: `sqlite:///<file>` or `postgresql+psycopg://…`.
             writer_id: Name of the audit chain; `writer_name` makes one.
+            sealer: Seals the rows of control; without one they are written bare and believed as they are.
             queue_limit: Units that may wait.
             batch_limit: Units of one transaction.
             sm3: The hash of the audit chain.
@@ -70,7 +73,7 @@ class SqlDatabase:
         except DRIVER_ERRORS as error:
             engine.dispose()
             raise translate(error) from error
-        writers = _Writers(engine, chain)
+        writers = _Writers(engine, chain, sealer)
         committer = Committer(
             writers.open,
             queue_limit=queue_limit,
@@ -78,7 +81,7 @@ class SqlDatabase:
             monotonic=monotonic,
         )
         await committer.start()
-        return cls(engine, committer, Readers(engine, chain), writers)
+        return cls(engine, committer, Readers(engine, chain, sealer=sealer), writers)
 
     async def aclose(self) -> None:
         """It finishes what waits and closes every connection."""
@@ -129,9 +132,10 @@ class _Writers:
     Each is asked itself what its commits are worth; that an earlier one was durable says nothing about the next.
     """
 
-    def __init__(self, engine: Engine, chain: Chain) -> None:
+    def __init__(self, engine: Engine, chain: Chain, sealer: RowSealer | None) -> None:
         self._engine = engine
         self._chain = chain
+        self._sealer = sealer
         self.durability = Durability(engine=engine.dialect.name, settings={})
 
     def open(self) -> BatchRunner:
@@ -146,7 +150,7 @@ class _Writers:
         except BaseException:
             link.close()
             raise
-        return BatchRunner(link, self._chain)
+        return BatchRunner(link, self._chain, self._sealer)
 
 
 def _durability_of(link: Link) -> Durability:

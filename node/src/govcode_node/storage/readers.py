@@ -9,6 +9,7 @@ from typing import TypeVar
 from sqlalchemy import Engine
 
 from govcode_node.domain.errors import StoreUnavailableError
+from govcode_node.ports.row_sealing import RowSealer
 from govcode_node.storage.batches import Batch
 from govcode_node.storage.engine import Link, open_reader
 from govcode_node.storage.errors import DRIVER_ERRORS, translate
@@ -27,9 +28,9 @@ class Reader:
 
     __slots__ = ("_batch", "_link", "_transaction")
 
-    def __init__(self, link: Link, chain: Chain) -> None:
+    def __init__(self, link: Link, chain: Chain, sealer: RowSealer | None = None) -> None:
         self._link = link
-        self._batch = Batch(link)
+        self._batch = Batch(link, sealer)
         self._transaction = SqlTransaction(self._batch, chain)
 
     def run(self, query: Callable[[SqlTransaction], T]) -> T:
@@ -55,12 +56,14 @@ class Readers:
     Args:
         engine: The database.
         chain: Handed to the stores; nothing is written to it.
+        sealer: Checks the rows of control.
         threads: How many queries run at once.
     """
 
-    def __init__(self, engine: Engine, chain: Chain, *, threads: int = 2) -> None:
+    def __init__(self, engine: Engine, chain: Chain, *, sealer: RowSealer | None = None, threads: int = 2) -> None:
         self._engine = engine
         self._chain = chain
+        self._sealer = sealer
         self._threads = ThreadPoolExecutor(max_workers=threads, thread_name_prefix="read")
         self._idle: SimpleQueue[Reader] = SimpleQueue()
         self._closed = False
@@ -106,4 +109,4 @@ class Readers:
         try:
             return self._idle.get_nowait()
         except Empty:
-            return Reader(open_reader(self._engine), self._chain)
+            return Reader(open_reader(self._engine), self._chain, self._sealer)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from govcode_node.domain.errors import StoreUnavailableError
+from govcode_node.ports.row_sealing import RowSealer
 from govcode_node.storage.batches import Batch
 from govcode_node.storage.engine import Link
 from govcode_node.storage.errors import DRIVER_ERRORS, is_retryable, translate
@@ -37,10 +38,10 @@ class BatchRunner:
 
     __slots__ = ("_batch", "_chain", "_link", "_transaction")
 
-    def __init__(self, link: Link, chain: Chain) -> None:
+    def __init__(self, link: Link, chain: Chain, sealer: RowSealer | None = None) -> None:
         self._link = link
         self._chain = chain
-        self._batch = Batch(link)
+        self._batch = Batch(link, sealer)
         self._transaction = SqlTransaction(self._batch, chain)
 
     def run(self, units: Sequence[Unit]) -> list[Result]:

@@ -38,6 +38,7 @@ from govcode_node.usecases.holder_acts import check_statement
 from govcode_node.usecases.sessions import check_active, holder_of, token_hash_of
 from govcode_node.usecases.subject_fields import SubjectFields
 from govcode_node.usecases.trail import record
+from govcode_node.usecases.withdrawing import Withdrawing
 
 MAX_LISTED_SESSIONS = 100
 
@@ -100,11 +101,13 @@ class Accounts:
         fields: SubjectFields,
         keys: DataKeys,
         acts: ActMemory,
+        withdrawing: Withdrawing,
         rules: IssueRules,
         bell: EventBell,
         clock: Clock,
     ) -> None:
         """It works with one identity provider over the node's store and keys."""
+        self._withdrawing = withdrawing
         self._database = database
         self._provider = provider
         self._verifier = verifier
@@ -239,7 +242,7 @@ class Accounts:
     async def close_account(
         self, call: Call, *, biz_serial: str, session_token: str, proof: HolderProof
     ) -> tuple[ClosedAccount, bool]:
-        """It closes the account for good: codes are revoked, sessions end, personal fields are erased (7.1-07).
+        """It closes the account for good: codes and grants end, sessions too, personal fields are erased (7.1-07).
 
         Raises:
             SessionInvalidError: The session cannot be used.
@@ -264,6 +267,7 @@ class Accounts:
             proof, act="CloseAccountStatement", public_key=account.device_public_key
         )
         check_statement(statement, biz_serial=biz_serial, now=now, session_id=holder.session.session_id)
+        withdrawals = await self._withdrawing.prepare_closing(account.account_id)
 
         told: set[str] = set()
 
@@ -275,6 +279,7 @@ class Accounts:
                 raise HolderProofInvalidError("KEY")
             if not tx.accounts.close(account.account_id, at=now):
                 raise AccountNotFoundError
+            self._withdrawing.close(tx, call, withdrawals, now=now)
             revoked = tx.codes.revoke_all(account.account_id, at=now, reason="account closed")
             tx.codes.drop_live(account.account_id)
             ended = tx.sessions.end_all(account.account_id, at=now, reason=SessionEndReason.ACCOUNT_CLOSED)
@@ -291,6 +296,7 @@ class Accounts:
             )
         )
         self._ring(told)
+        self._withdrawing.closed(withdrawals)
         return result, replayed
 
     async def list_sessions(self, call: Call, *, session_token: str) -> Sequence[Session]:

@@ -1,7 +1,7 @@
 """Who the owner of a certificate is at this node: registry row, operator role, or standing in the trust bundle."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -17,7 +17,7 @@ from govcode_node.domain.callers import (
 from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.identities import CallerClass, Identity
 from govcode_node.domain.nodes import NodeState
-from govcode_node.domain.parties import RegistrationState
+from govcode_node.domain.parties import ApplicationKind, RegistrationState
 from govcode_node.domain.regions import RegionCode
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.federation import TrustHolder
@@ -96,8 +96,6 @@ class RegisteredCallers:
             if caller_class is CallerClass.SCANNER:
                 raise DeviceUnknownError(device_id=str(identity))
             raise AppUnknownError(app_id=str(identity))
-        if caller_class is CallerClass.LICENCE:
-            return Caller(caller_class=caller_class, name=name, certificate=thumbprint)
         return await self._answer(key, self._begin_reading(key))
 
     def _node(self, identity: Identity, thumbprint: str) -> Caller:
@@ -137,7 +135,7 @@ class RegisteredCallers:
 
     async def _read(self, caller_class: CallerClass, name: str, thumbprint: str) -> Caller | GovcodeError:
         """It asks the store; refusals are values here, so that they can be remembered like callers."""
-        lookup = _application if caller_class is CallerClass.APP else _scanner
+        lookup = _LOOKUPS[caller_class]
 
         def query(transaction: Transaction) -> Caller | GovcodeError:
             return lookup(transaction, name)
@@ -155,7 +153,21 @@ def _application(transaction: Transaction, app_id: str) -> Caller | GovcodeError
     for state in states:
         if state is not RegistrationState.ENABLED:
             return AppDisabledError(app_id=app_id, state=state.value)
+    if application.kind is ApplicationKind.LICENSE_SYSTEM:
+        return Caller(caller_class=CallerClass.LICENCE, name=app_id)
     return Caller(caller_class=CallerClass.APP, name=app_id, kind=application.kind.value)
+
+
+def _of_class(caller_class: CallerClass) -> Callable[[Transaction, str], Caller | GovcodeError]:
+    """It gives the search for an application whose registered kind fits the class of the certificate."""
+
+    def lookup(transaction: Transaction, app_id: str) -> Caller | GovcodeError:
+        found = _application(transaction, app_id)
+        if isinstance(found, Caller) and found.caller_class is not caller_class:
+            return AppUnknownError(app_id=app_id)
+        return found
+
+    return lookup
 
 
 def _scanner(transaction: Transaction, device_id: str) -> Caller | GovcodeError:
@@ -166,3 +178,10 @@ def _scanner(transaction: Transaction, device_id: str) -> Caller | GovcodeError:
         return DeviceDisabledError(device_id=device_id, state=scanner.state.value)
     owner = _application(transaction, scanner.app_id)
     return owner if isinstance(owner, GovcodeError) else Caller(caller_class=CallerClass.SCANNER, name=device_id)
+
+
+_LOOKUPS: Final[Mapping[CallerClass, Callable[[Transaction, str], Caller | GovcodeError]]] = {
+    CallerClass.APP: _of_class(CallerClass.APP),
+    CallerClass.LICENCE: _of_class(CallerClass.LICENCE),
+    CallerClass.SCANNER: _scanner,
+}

@@ -173,8 +173,9 @@ class LicenseUses:
 
         authorization, item, stored, before = await self._database.read(look)
         locator = self._locators.of(stored, authorization_id=request.authorization_id, case=case, now=now)
-        again = before is not None and before.state is not UseState.FAILED and now - before.begun_at < _SERIAL_MEMORY
-        if before is not None and again:
+        if before is not None and before.state is not UseState.FAILED:
+            if now - before.begun_at > _SERIAL_MEMORY:
+                raise SerialConflictError(request.biz_serial)
             return _Begun(use=before, authorization=authorization, item=item, locator=locator, replayed=True)
         license_node = item.license_node or await self._pick_place(locator, item)
         use = LicenseUse(

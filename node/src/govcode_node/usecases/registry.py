@@ -15,6 +15,7 @@ from govcode_node.domain.accounts import (
 )
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
+from govcode_node.domain.catalogue import ScopeNotRegisteredError
 from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.disclosure import FieldName
 from govcode_node.domain.ids import new_time_ordered_id
@@ -31,6 +32,7 @@ from govcode_node.domain.parties import (
 )
 from govcode_node.domain.placed_subjects import PlacedSubject
 from govcode_node.domain.scenes import Scene, SceneUnknownError
+from govcode_node.ports.authorization_stores import SceneOffer
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.security import DataKeys
 from govcode_node.ports.stores import Database, Transaction
@@ -270,9 +272,22 @@ class Registry:
         return await self._act(call, biz_serial, Relation, cancel, now)
 
     async def register_placed_subject(
-        self, call: Call, biz_serial: str, *, subject_kind: SubjectKind, name: str
+        self,
+        call: Call,
+        biz_serial: str,
+        *,
+        subject_kind: SubjectKind,
+        name: str,
+        app_id: str = "",
+        matter_code: str = "",
     ) -> tuple[PlacedSubject, bool]:
-        """It registers a thing or matter, which gets an account without identity check and device (5-05)."""
+        """It registers a thing or matter, which gets an account without identity check and device (5-05).
+
+        With an application and a matter, a holder who scans a code of it is asked for the matter's scope (6.3-02).
+
+        Raises:
+            ScopeNotRegisteredError: The matter is not registered for the application.
+        """
         now = self._clock.now()
         account = Account(
             account_id=AccountId(self._new_id("ac", now)),
@@ -286,9 +301,22 @@ class Registry:
         )
         sealed = self._fields.seal(account.account_id, {FieldName.PLACE_NAME: name})
         index = self._keys.random_bytes(16)
-        placed = PlacedSubject(account_id=account.account_id, subject_kind=subject_kind, name=name, registered_at=now)
+        placed = PlacedSubject(
+            account_id=account.account_id,
+            subject_kind=subject_kind,
+            name=name,
+            registered_at=now,
+            app_id=app_id,
+            matter_code=matter_code,
+        )
 
         def register(tx: Transaction) -> PlacedSubject:
+            if app_id or matter_code:
+                if tx.catalogue.matter(app_id=app_id, matter_code=matter_code) is None:
+                    raise ScopeNotRegisteredError(matter_code=matter_code, app_id=app_id)
+                tx.catalogue.put_offer(
+                    SceneOffer(account_id=account.account_id, app_id=app_id, matter_code=matter_code)
+                )
             tx.accounts.add(account, subject_index=index, sealed_profile=sealed)
             record(tx, call, AuditAction.REGISTERED, at=now, object_id=account.account_id, biz_serial=biz_serial)
             return placed

@@ -25,7 +25,7 @@ def _create_authorizations() -> None:
         sa.Column("authorization_id", sa.LargeBinary(), nullable=False),
         sa.Column("account_id", sa.LargeBinary(), nullable=True),
         sa.Column("subject_kind", sa.SmallInteger(), nullable=True),
-        sa.Column("holder_app", sa.Integer(), nullable=False),
+        sa.Column("holder_app_id", sa.Text(), nullable=False),
         sa.Column("presenter_account_id", sa.LargeBinary(), nullable=True),
         sa.Column("app", sa.Integer(), nullable=False),
         sa.Column("biz_serial", sa.LargeBinary(), nullable=False),
@@ -42,6 +42,7 @@ def _create_authorizations() -> None:
         sa.Column("grant_evidence", sa.LargeBinary(), nullable=False),
         sa.Column("consent_evidence", sa.LargeBinary(), nullable=False),
         sa.Column("withdrawal_evidence", sa.LargeBinary(), nullable=False),
+        sa.Column("row_seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("authorization_id", name="pk_authorizations"),
     )
     op.create_index(
@@ -153,6 +154,7 @@ def _create_mandates() -> None:
         sa.Column("representative_index", sa.LargeBinary(), nullable=False),
         sa.Column("given_at", sa.BigInteger(), nullable=False),
         sa.Column("cancelled_at", sa.BigInteger(), nullable=True),
+        sa.Column("row_seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("mandate_id", name="pk_mandates"),
     )
     op.create_index("ix_mandates_agent", "mandates", ["agent_account_id", "given_at"], unique=False)
@@ -168,6 +170,7 @@ def _create_catalogue() -> None:
         sa.Column("fields", sa.Text(), nullable=False),
         sa.Column("document_sensitive", sa.SmallInteger(), nullable=False),
         sa.Column("subject_kinds", sa.Text(), nullable=False),
+        sa.Column("row_seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("license_type", "version", name="pk_license_types"),
     )
     op.create_table(
@@ -186,6 +189,7 @@ def _create_catalogue() -> None:
         sa.Column("statute", sa.Text(), nullable=True),
         sa.Column("secret", sa.SmallInteger(), nullable=False),
         sa.Column("registered_at", sa.BigInteger(), nullable=False),
+        sa.Column("row_seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("app_id", "matter_code", "version", name="pk_matters"),
     )
     op.create_table(
@@ -194,6 +198,7 @@ def _create_catalogue() -> None:
         sa.Column("key_id", sa.Text(), nullable=False),
         sa.Column("public_key", sa.LargeBinary(), nullable=False),
         sa.Column("registered_at", sa.BigInteger(), nullable=False),
+        sa.Column("row_seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("app_id", "key_id", name="pk_application_keys"),
     )
     op.create_table(
@@ -201,5 +206,6 @@ def _create_catalogue() -> None:
         sa.Column("account_id", sa.LargeBinary(), nullable=False),
         sa.Column("app_id", sa.Text(), nullable=False),
         sa.Column("matter_code", sa.Text(), nullable=False),
+        sa.Column("row_seal", sa.LargeBinary(), nullable=False),
         sa.PrimaryKeyConstraint("account_id", name="pk_scene_offers"),
     )
