@@ -33,7 +33,7 @@ export class Sandbox {
 
   /** A matter (事项) of the counter with what may be asked for it: `matter_code` and `items`. */
   matter() {
-    return Object.values(this.facts.matters)[0];
+    return this.facts.matters.default;
   }
 
   subject(name) {

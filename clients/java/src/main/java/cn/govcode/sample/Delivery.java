@@ -1,59 +1,81 @@
 package cn.govcode.sample;
 
+import cn.govcode.authorization.v1.FetchLicenseRequest;
 import cn.govcode.authorization.v1.FetchLicenseResponse;
 import cn.govcode.authorization.v1.LicenseChunk;
 import cn.govcode.authorization.v1.LicenseContent;
+import cn.govcode.authorization.v1.LicenseDelivery;
 import cn.govcode.authorization.v1.LicenseHeader;
 import cn.govcode.common.v1.Evidence;
 import com.google.protobuf.InvalidProtocolBufferException;
-import java.io.IOException;
-import java.io.OutputStream;
+import io.grpc.Status;
+import io.grpc.StatusRuntimeException;
+import java.io.ByteArrayOutputStream;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.Iterator;
-import org.bouncycastle.crypto.digests.SM3Digest;
+import java.util.function.Function;
 import org.bouncycastle.util.encoders.Hex;
 
 /**
- * A licence as it is delivered: only the application's own SM2 key opens it, whoever passed it on. The document goes to a
- * stream chunk by chunk, so that twenty megabytes need no memory.
+ * A licence as it is delivered: only the application's own SM2 key opens it, whoever passed it on. Pieces are taken in order,
+ * over several streams where one breaks, and nothing is handed out that is not whole.
  */
 public final class Delivery {
     private static final byte[] CHUNK_TAG = "govcode-license-chunk-v1".getBytes(StandardCharsets.US_ASCII);
     private static final int KEY_ID_AT = 1;
     private static final int WRAPPED_AT = 11;
     private static final int NONCE_SIZE = 12;
+    private static final int BROKEN_STREAMS = 3;
 
     private final Sm2Key key;
-    private final OutputStream document;
-    private final SM3Digest digest = new SM3Digest();
+    private final String authorizationId;
+    private final ByteArrayOutputStream document = new ByteArrayOutputStream();
+    private final ByteArrayOutputStream sealed = new ByteArrayOutputStream();
     private LicenseHeader header;
     private LicenseContent content;
     private Evidence evidence;
-    private int chunks;
+    private int nextChunk;
 
-    private Delivery(Sm2Key key, OutputStream document) {
+    Delivery(Sm2Key key, String authorizationId) {
         this.key = key;
-        this.document = document;
+        this.authorizationId = authorizationId;
     }
 
     /**
-     * It reads a delivery to its end. Until it returns, what was written may not be used.
+     * It fetches one granted licence: one use of the grant. A stream that breaks is gone on with under the same serial, which
+     * is not counted again.
      *
-     * @param pieces the answers of FetchLicense
-     * @param key the application's encryption key
-     * @param document where the document goes, if one was granted
-     * @throws BrokenSealException the delivery broke off, or something of it was changed; fetch again with the same serial
+     * @param node the node, as {@code app.relying_party}
+     * @param request serial, authorization, item and matter
+     * @param key private half of the encryption key that is registered for the application
+     * @throws StatusRuntimeException the node refuses; nothing was delivered and nothing counts
+     * @throws BrokenSealException what came was changed, or belongs elsewhere
      */
-    public static Delivery read(Iterator<FetchLicenseResponse> pieces, Sm2Key key, OutputStream document)
-            throws BrokenSealException, IOException {
-        Delivery delivery = new Delivery(key, document);
-        while (pieces.hasNext()) {
-            delivery.take(pieces.next());
+    public static Delivery fetch(NodeClient node, FetchLicenseRequest request, Sm2Key key) throws BrokenSealException {
+        return fetch(node.authorizations()::fetchLicense, request, key);
+    }
+
+    static Delivery fetch(
+            Function<FetchLicenseRequest, Iterator<FetchLicenseResponse>> node, FetchLicenseRequest request, Sm2Key key)
+            throws BrokenSealException {
+        Delivery delivery = new Delivery(key, request.getAuthorizationId());
+        for (int broken = 0; ; broken++) {
+            try {
+                FetchLicenseRequest next = request.toBuilder().setFromChunk(delivery.nextChunk).build();
+                Iterator<FetchLicenseResponse> pieces = node.apply(next);
+                while (pieces.hasNext()) {
+                    delivery.take(pieces.next());
+                }
+                return delivery.whole();
+            } catch (StatusRuntimeException failed) {
+                boolean lost = failed.getStatus().getCode() == Status.Code.UNAVAILABLE;
+                if (!lost || !NodeError.of(failed).reason().isEmpty() || broken == BROKEN_STREAMS) {
+                    throw failed;
+                }
+            }
         }
-        delivery.finish();
-        return delivery;
     }
 
     /** The granted fields, with status, issuer and mark. */
@@ -61,63 +83,101 @@ public final class Delivery {
         return content;
     }
 
-    /** What the node that holds the licence states about the delivery, signed. */
+    /** The document; empty where none was granted. */
+    public byte[] document() {
+        return document.toByteArray();
+    }
+
+    /** What the node that holds the licence states about the delivery, signed: keep it. */
     public Evidence evidence() {
         return evidence;
     }
 
-    /** Id of the use, and what is left. */
+    /** Id of the use, and the uses that are left. */
     public LicenseHeader header() {
         return header;
     }
 
-    private void take(FetchLicenseResponse piece) throws BrokenSealException, IOException {
+    void take(FetchLicenseResponse piece) throws BrokenSealException {
         switch (piece.getPieceCase()) {
             case HEADER:
-                header = piece.getHeader();
-                byte[] opened = openEnvelope(key, header.getSealedContent().toByteArray(), ascii(header.getUseId()));
-                try {
-                    content = LicenseContent.parseFrom(opened);
-                } catch (InvalidProtocolBufferException fault) {
-                    throw new BrokenSealException("the content cannot be read", fault);
-                }
+                begin(piece.getHeader());
                 break;
             case CHUNK:
-                byte[] plain = open(piece.getChunk());
-                digest.update(plain, 0, plain.length);
-                document.write(plain);
-                chunks++;
+                add(piece.getChunk());
                 break;
             case DELIVERY:
-                evidence = piece.getDelivery();
+                end(piece.getDelivery());
                 break;
             default: // of a newer node
         }
     }
 
-    private byte[] open(LicenseChunk chunk) throws BrokenSealException {
-        if (header == null || chunk.getChunkNo() != chunks) {
-            throw new BrokenSealException("chunk " + chunk.getChunkNo() + " came in place of " + chunks, null);
+    Delivery whole() throws BrokenSealException {
+        if (evidence == null) {
+            throw new BrokenSealException("the delivery is not whole", null);
         }
-        byte[] nonce = ByteBuffer.allocate(NONCE_SIZE).putInt(NONCE_SIZE - Integer.BYTES, chunk.getChunkNo()).array();
+        return this;
+    }
+
+    private void begin(LicenseHeader next) throws BrokenSealException {
+        byte[] opened = openEnvelope(key, next.getSealedContent().toByteArray(), ascii(next.getUseId()));
+        LicenseContent found = parsed(() -> LicenseContent.parseFrom(opened));
+        boolean other = content != null && !content.getDocumentDigest().equals(found.getDocumentDigest());
+        if (other || next.getFromChunk() == 0) {
+            // The licence was changed between two streams, or it begins anew: what came before is of no use.
+            document.reset();
+            sealed.reset();
+            nextChunk = 0;
+        }
+        if (next.getFromChunk() != nextChunk) {
+            throw new BrokenSealException("it goes on from chunk " + next.getFromChunk() + ", not " + nextChunk, null);
+        }
+        header = next;
+        content = found;
+    }
+
+    private void add(LicenseChunk chunk) throws BrokenSealException {
+        if (header == null || chunk.getChunkNo() != nextChunk) {
+            throw new BrokenSealException("chunk " + chunk.getChunkNo() + " came in place of " + nextChunk, null);
+        }
+        byte[] nonce = ByteBuffer.allocate(NONCE_SIZE).putInt(NONCE_SIZE - Integer.BYTES, nextChunk).array();
         byte[] useId = ascii(header.getUseId());
         byte[] additional =
                 ByteBuffer.allocate(CHUNK_TAG.length + useId.length + 2 * Integer.BYTES)
                         .put(CHUNK_TAG)
                         .put(useId)
-                        .putInt(chunk.getChunkNo())
+                        .putInt(nextChunk)
                         .putInt(header.getChunkCount())
                         .array();
-        return Sm.openSm4Gcm(content.getContentKey().toByteArray(), nonce, chunk.getData().toByteArray(), additional);
+        byte[] data = chunk.getData().toByteArray();
+        byte[] plain = Sm.openSm4Gcm(content.getContentKey().toByteArray(), nonce, data, additional);
+        document.write(plain, 0, plain.length);
+        sealed.write(data, 0, data.length);
+        nextChunk++;
     }
 
-    private void finish() throws BrokenSealException {
-        if (header == null || evidence == null || chunks != header.getChunkCount()) {
-            throw new BrokenSealException("the delivery is not whole", null);
+    private void end(Evidence delivery) throws BrokenSealException {
+        LicenseDelivery record = parsed(() -> LicenseDelivery.parseFrom(delivery.getPayload()));
+        if (header == null
+                || !record.getUseId().equals(header.getUseId())
+                || !record.getAuthorizationId().equals(authorizationId)) {
+            throw new BrokenSealException("the record is that of another delivery", null);
         }
-        byte[] found = new byte[digest.getDigestSize()];
-        digest.doFinal(found, 0);
-        if (chunks > 0 && !Arrays.equals(found, content.getDocumentDigest().toByteArray())) {
+        if (nextChunk != header.getChunkCount() || document.size() != content.getDocumentSize()) {
+            throw new BrokenSealException(nextChunk + " of " + header.getChunkCount() + " chunks came", null);
+        }
+        if (nextChunk > 0) {
+            check(Sm.sm3(document.toByteArray()), content.getDocumentDigest().toByteArray());
+        }
+        if (record.getChunkCount() > 0 && header.getFromChunk() == 0) {
+            check(Sm.sm3(sealed.toByteArray()), record.getChunksDigest().toByteArray());
+        }
+        evidence = delivery;
+    }
+
+    private static void check(byte[] found, byte[] stated) throws BrokenSealException {
+        if (!Arrays.equals(found, stated)) {
             throw new BrokenSealException("the document is not the one that was sent", null);
         }
     }
@@ -152,5 +212,17 @@ public final class Delivery {
 
     private static byte[] ascii(String text) {
         return text.getBytes(StandardCharsets.US_ASCII);
+    }
+
+    private interface Parsing<T> {
+        T parse() throws InvalidProtocolBufferException;
+    }
+
+    private static <T> T parsed(Parsing<T> parsing) throws BrokenSealException {
+        try {
+            return parsing.parse();
+        } catch (InvalidProtocolBufferException fault) {
+            throw new BrokenSealException("what was sealed cannot be read", fault);
+        }
     }
 }

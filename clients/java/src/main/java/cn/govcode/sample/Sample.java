@@ -13,6 +13,8 @@ public final class Sample {
             Holder holder = PresentAndScan.play(sandbox);
             say("6.2 recognised in another region 跨区域互认");
             Recognise.play(sandbox, holder);
+            say("6.3 authorised and fetched 授权调用电子证照");
+            Authorise.play(sandbox, holder);
         } catch (StatusRuntimeException failed) {
             System.err.println(NodeError.of(failed));
             throw failed;

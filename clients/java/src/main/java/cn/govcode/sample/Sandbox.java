@@ -1,5 +1,6 @@
 package cn.govcode.sample;
 
+import cn.govcode.authorization.v1.AuthorizationItem;
 import com.google.gson.JsonElement;
 import com.google.gson.JsonObject;
 import com.google.gson.JsonParser;
@@ -9,6 +10,8 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.Paths;
+import java.util.ArrayList;
+import java.util.List;
 
 /**
  * The credentials file that {@code govcode sandbox} writes. Production has the same things from elsewhere: addresses from the
@@ -21,10 +24,10 @@ public final class Sandbox {
         this.facts = facts;
     }
 
-    /** It reads the file that the environment variable GOVCODE_SANDBOX names, or {@code sandbox.json}. */
+    /** It reads the file that the environment variable GOVCODE_SANDBOX names, or {@code sandbox/sandbox.json}. */
     public static Sandbox read() throws IOException {
         String named = System.getenv("GOVCODE_SANDBOX");
-        Path path = Paths.get(named == null || named.isEmpty() ? "sandbox.json" : named);
+        Path path = Paths.get(named == null || named.isEmpty() ? "sandbox/sandbox.json" : named);
         try (Reader reader = Files.newBufferedReader(path, StandardCharsets.UTF_8)) {
             return new Sandbox(JsonParser.parseReader(reader).getAsJsonObject());
         }
@@ -75,9 +78,37 @@ public final class Sandbox {
         return text(facts, "node_id");
     }
 
-    /** Everything that the file says. */
-    public JsonObject facts() {
-        return facts;
+    /** Private half of the SM2 key to which licences for {@code counter_app} are sealed. */
+    public Sm2Key encryptionKey() {
+        return Sm2Key.ofHex(text(facts.getAsJsonObject("counter_app"), "encryption_private_key_hex"));
+    }
+
+    /** A matter (事项) of the counter with what may be asked for it. */
+    public static final class Matter {
+        final String code;
+        final List<AuthorizationItem> items = new ArrayList<>();
+
+        Matter(String code) {
+            this.code = code;
+        }
+    }
+
+    /** The matter that the operator registered for the counter. */
+    public Matter matter() {
+        JsonObject entry = facts.getAsJsonObject("matters").getAsJsonObject("default");
+        Matter matter = new Matter(text(entry, "matter_code"));
+        for (JsonElement item : entry.getAsJsonArray("items")) {
+            JsonObject asked = item.getAsJsonObject();
+            AuthorizationItem.Builder builder =
+                    AuthorizationItem.newBuilder()
+                            .setLicenseType(text(asked, "license_type"))
+                            .setDocument(asked.has("document") && asked.get("document").getAsBoolean());
+            for (JsonElement name : asked.getAsJsonArray("field_names")) {
+                builder.addFieldNames(name.getAsString());
+            }
+            matter.items.add(builder.build());
+        }
+        return matter;
     }
 
     private static String text(JsonObject object, String name) {

@@ -1,0 +1,71 @@
+"""The sample in Java: its README as a newcomer follows it, its own tests, its program against a sandbox."""
+
+import os
+import subprocess
+import time
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+from kit.readmes import blocks_of, follow, need_tools
+
+ROOT = Path(__file__).resolve().parents[2]
+SAMPLE = ROOT / "clients" / "java"
+README = SAMPLE / "README.md"
+MAVEN = ("mvn", "--quiet", "--batch-mode")
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _built() -> None:
+    need_tools("javac", "mvn")
+    done = subprocess.run([*MAVEN, "package"], cwd=SAMPLE, capture_output=True, text=True, timeout=600, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def own_tests(name: str) -> int:
+    """How many tests of a class were run and held, as the build has written it down."""
+    suite = ElementTree.parse(SAMPLE / "target" / "surefire-reports" / f"TEST-cn.govcode.sample.{name}.xml").getroot()
+    assert [suite.get(kind) for kind in ("errors", "failures", "skipped")] == ["0", "0", "0"]
+    return int(suite.get("tests", "0"))
+
+
+@pytest.mark.req("N-49")
+def test_the_readme_as_it_stands_leads_to_a_valid_scan(sandbox_file: Path) -> None:
+    folder = sandbox_file.parents[1]
+    began = time.monotonic()
+    printed = follow(README, folder, os.environ | {"GOVCODE": str(ROOT)}, seconds=600)
+    assert "DECISION_ACCEPT OUTCOME_VALID" in printed
+    assert time.monotonic() - began < 600
+    assert sum(block.own_lines for block in blocks_of(README)) <= 40
+
+
+@pytest.mark.req("N-41")
+def test_the_vectors_of_evidence_hold_in_java() -> None:
+    assert own_tests("EvidenceCheckerTest") >= 18
+    assert own_tests("SmTest") >= 7
+    assert own_tests("DeliveryTest") >= 7
+
+
+@pytest.mark.req("N-49")
+def test_the_three_flows_are_played(sandbox_file: Path) -> None:
+    done = subprocess.run(
+        ["java", "-cp", "target/govcode-sample.jar:target/lib/*", "cn.govcode.sample.Sample"],
+        cwd=SAMPLE,
+        env=os.environ | {"GOVCODE_SANDBOX": str(sandbox_file)},
+        capture_output=True,
+        text=True,
+        timeout=180,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [line[:3] for line in done.stdout.splitlines() if line[0] != " "] == ["6.1", "6.2", "6.3"]
+
+
+@pytest.mark.req("N-49")
+def test_what_is_built_runs_on_java_8() -> None:
+    classes = sorted((SAMPLE / "target" / "classes").rglob("*.class"))
+    assert classes
+    # Bytes 6 and 7 of a class file are its version; 52 is that of Java 8.
+    assert {int.from_bytes(path.read_bytes()[6:8], "big") for path in classes} == {52}
