@@ -2,6 +2,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -364,3 +365,48 @@ async def test_keys_rotate_under_load_without_one_failure(keyring: Keyring, key_
     stop.set()
     await asyncio.gather(*workers)
     assert done > 10
+
+
+def test_content_key_belongs_to_one_use_of_one_document(keyring: Keyring) -> None:
+    key = keyring.license_content_key("us_1", b"digest")
+    assert len(key) == 16
+    assert keyring.license_content_key("us_1", b"digest") == key
+    others = [("us_2", b"digest"), ("us_1", b"other"), ("us_1d", b"igest")]
+    assert key not in {keyring.license_content_key(*other) for other in others}
+
+
+def without_keys_of(store: SoftwareKeyStore, directory: Path, purpose: KeyPurpose) -> None:
+    """Make the keystore one of a release that did not know the purpose."""
+    for info in store.infos():
+        if info.purpose is purpose:
+            (directory / f"{info.key_id}.json").unlink()
+
+
+def test_keystore_of_an_earlier_release_gets_the_key_that_it_lacks_once(
+    key_store: SoftwareKeyStore, key_place: Any, key_clock: Any
+) -> None:
+    before = key_store.infos()
+    without_keys_of(key_store, key_place.directory, KeyPurpose.LICENSE_CONTENT)
+    first = Keyring(key_store, clock=key_clock)
+    key = first.license_content_key("us_1", b"digest")
+    second = Keyring(key_store, clock=key_clock)
+    assert second.license_content_key("us_1", b"digest") == key
+    made = [info for info in key_store.infos() if info.purpose is KeyPurpose.LICENSE_CONTENT]
+    assert [info.owner for info in made] == [before[0].owner]
+    assert len(key_store.infos()) == len(before)
+    for ring in (first, second):
+        ring.close()
+
+
+def test_key_that_was_lost_or_given_up_is_never_made_anew_in_silence(
+    key_store: SoftwareKeyStore, key_place: Any, key_clock: Any
+) -> None:
+    without_keys_of(key_store, key_place.directory, KeyPurpose.BLIND_INDEX)
+    (content,) = (info for info in key_store.infos() if info.purpose is KeyPurpose.LICENSE_CONTENT)
+    key_store.set_state(content.key_id, KeyState.COMPROMISED)
+    ring = Keyring(key_store, clock=key_clock)
+    with pytest.raises(KeyUnavailableError):
+        ring.license_content_key("us_1", b"digest")
+    with pytest.raises(KeyUnavailableError):
+        ring.blind_index("id_number", "1")
+    ring.close()

@@ -58,7 +58,12 @@ VALIDITY: Final[dict[KeyPurpose, timedelta | None]] = {
     KeyPurpose.RECORD_SEAL: timedelta(days=730),
     KeyPurpose.AUDIT_CHECKPOINT: timedelta(days=365),
     KeyPurpose.GRANT_TOKEN: timedelta(days=365),
+    # A content key is of use for as long as its delivery is: with another key a broken delivery begins anew.
+    KeyPurpose.LICENSE_CONTENT: timedelta(days=365),
 }
+
+_ADDED_LATER: Final = (KeyPurpose.LICENSE_CONTENT,)
+"""Purposes that the first release did not have. What an older purpose lost is never made anew in silence."""
 
 
 class SoftwareKeyStore:
@@ -133,6 +138,30 @@ class SoftwareKeyStore:
             raise ValueError(f"a new key is not {state}")
         with self._locked():
             return self._generate(purpose, owner=owner, state=state, not_after=not_after)
+
+    def complete(self) -> tuple[KeyInfo, ...]:
+        """Make the keys that a keystore of an earlier release lacks; one that ever had such a key is left as it is.
+
+        Returns:
+            The keys that were made.
+
+        Raises:
+            KeystoreError: The store cannot be read or written.
+            RandomSourceError: Nothing can be drawn.
+        """
+        if not self._lacking():
+            return ()
+        with self._locked():
+            # Looked at again: another process of the node may have been faster.
+            owners, lacking = [info.owner for info in self.infos()], self._lacking()
+            return tuple(
+                self._generate(purpose, owner=owners[0], state=KeyState.ACTIVE, not_after=None) for purpose in lacking
+            )
+
+    def _lacking(self) -> list[KeyPurpose]:
+        present = {info.purpose for info in self.infos()}
+        # A store without any key belongs to nobody yet.
+        return [purpose for purpose in _ADDED_LATER if present and purpose not in present]
 
     def set_state(self, key_id: str, state: KeyState) -> KeyInfo:
         """Move a key along its life cycle; DESTROYED drops the secret for good.

@@ -20,7 +20,7 @@ from govcode_node.crypto.keyprovider import SoftwareKeyStore
 from govcode_node.crypto.randomness import RandomPool, RandomSource
 from govcode_node.crypto.sm2 import Sm2Backend, Sm2Error, select_backend
 from govcode_node.crypto.sm3 import MAC_128_SIZE, Sm3Mac
-from govcode_node.crypto.sm4 import MAX_USES, Sm4Sealer, UseBudget, key_id_of_blob
+from govcode_node.crypto.sm4 import KEY_SIZE, MAX_USES, Sm4Sealer, UseBudget, key_id_of_blob
 from govcode_node.domain.keys import (
     InvalidMacError,
     KeyAlgorithm,
@@ -41,6 +41,7 @@ _STATIC_BLOCK: Final = 1000
 _BLIND_INDEX_TAG: Final = b"govcode-blind-index-v1"
 _PSEUDONYM_TAG: Final = b"govcode-pseudonym-v1"
 _PSEUDONYM_SIZE: Final = 16
+_LICENSE_CONTENT_TAG: Final = b"govcode-license-content-v1"
 _PROBE: Final = b"govcode-health-probe"
 _SIGNING: Final = frozenset({KeyPurpose.NODE_SIGN, KeyPurpose.AUDIT_CHECKPOINT, KeyPurpose.GRANT_TOKEN})
 
@@ -82,7 +83,7 @@ class Keyring:
         seal_uses_limit: int = MAX_USES,
         sm2_threads: int = 2,
     ) -> None:
-        """Load all keys.
+        """Load all keys; those of purposes that are newer than the keystore are made first.
 
         Args:
             store: Where the keys live.
@@ -93,7 +94,7 @@ class Keyring:
             sm2_threads: Threads that compute SM2.
 
         Raises:
-            KeystoreError: The store cannot be read or was changed.
+            KeystoreError: The store cannot be read, was changed, or lacks a key and cannot be written.
         """
         self._store = store
         self._clock = clock
@@ -103,6 +104,7 @@ class Keyring:
         self._seal_uses_limit = seal_uses_limit
         self._executor = ThreadPoolExecutor(max_workers=sm2_threads, thread_name_prefix="sm2")
         self._table = _Table({}, {}, {})
+        store.complete()
         self.reload()
 
     # Keys as such
@@ -324,6 +326,23 @@ class Keyring:
         account = account_id.encode() if isinstance(account_id, str) else account_id
         derived = self._derive(KeyPurpose.PSEUDONYM, _PSEUDONYM_TAG, account, organisation_uscc.encode())
         return f"ps_{derived[:_PSEUDONYM_SIZE].hex()}"
+
+    def license_content_key(self, use_id: str, document_digest: bytes) -> bytes:
+        """Return the SM4 key, 16 bytes, that seals one document for one use.
+
+        The same use of the same document gives the same key, so that a broken delivery can go on; another document
+        has another key, so that no two of them are ever sealed under one key and nonce.
+
+        Args:
+            use_id: The use.
+            document_digest: SM3 of exactly what is sealed.
+
+        Raises:
+            KeyUnavailableError: The key is missing.
+            KeyStateError: It has run out.
+        """
+        derived = self._derive(KeyPurpose.LICENSE_CONTENT, _LICENSE_CONTENT_TAG, use_id.encode(), document_digest)
+        return derived[:KEY_SIZE]
 
     # Data at rest
 

@@ -22,6 +22,11 @@ def sm3(data: bytes) -> bytes:
     return digest.finalize()
 
 
+def running_sm3() -> hashes.Hash:
+    """Return an SM3 to be fed piece by piece; `finalize` gives the digest."""
+    return _EMPTY.copy()
+
+
 def hmac_sm3(key: bytes, data: bytes) -> bytes:
     """Return the 32-byte HMAC-SM3; for a key that is used often, `Sm3Mac` is cheaper."""
     return Sm3Mac(key).mac(data)

@@ -49,6 +49,8 @@ class KeyPurpose(StrEnum):
     """Signs checkpoints of the audit chains."""
     GRANT_TOKEN = "GRANT_TOKEN"  # noqa: S105 - the name of a purpose, no secret
     """Signs grant tokens."""
+    LICENSE_CONTENT = "LICENSE_CONTENT"
+    """Derives the content keys of licence deliveries, one for each use."""
 
     @property
     def algorithm(self) -> KeyAlgorithm:
@@ -73,6 +75,7 @@ _ALGORITHMS: Final = {
     KeyPurpose.RECORD_SEAL: KeyAlgorithm.SM4,
     KeyPurpose.AUDIT_CHECKPOINT: KeyAlgorithm.SM2,
     KeyPurpose.GRANT_TOKEN: KeyAlgorithm.SM2,
+    KeyPurpose.LICENSE_CONTENT: KeyAlgorithm.HMAC_SM3,
 }
 _NUMBERED: Final = frozenset({KeyPurpose.CODE_SEAL, KeyPurpose.CODE_MAC, KeyPurpose.CODE_MAC_STATIC})
 
