@@ -52,6 +52,7 @@ from govcode_node.wire.registry import (
     application_from_proto,
     application_to_proto,
     placed_subject_from_proto,
+    placed_subject_to_proto,
     relation_from_proto,
     relation_to_proto,
     relying_party_from_proto,
@@ -63,6 +64,7 @@ from govcode_node.wire.registry import (
 )
 from govcode_node.wire.registry_pages import page_of, requested_page, scene_number
 from govcode_node.wire.scans import (
+    consent_from_proto,
     field_names_from_proto,
     record_start_from_proto,
     scan_command_from_proto,
@@ -492,10 +494,32 @@ def test_a_relation_that_is_over_already_is_refused() -> None:
 
 def test_only_things_and_matters_are_placed() -> None:
     good = registryv1.PlacedSubject(subject_kind=subjectv1.SUBJECT_KIND_THING, name="黄鹤楼东门")
-    assert placed_subject_from_proto(good) == (SubjectKind.THING, "黄鹤楼东门")
+    read = placed_subject_from_proto(good)
+    assert (read.subject_kind, read.name, read.app_id, read.matter_code) == (SubjectKind.THING, "黄鹤楼东门", "", "")
     for bad in (changed(good, subject_kind=subjectv1.SUBJECT_KIND_PERSON), changed(good, name=None)):
         with pytest.raises(InvalidFieldError):
             placed_subject_from_proto(bad)
+
+
+def test_a_place_that_asks_names_application_and_matter() -> None:
+    place = registryv1.PlacedSubject(
+        subject_kind=subjectv1.SUBJECT_KIND_MATTER, name="企业开办", app_id="counter-app", matter_code="M-1"
+    )
+    read = placed_subject_from_proto(place)
+    assert (read.app_id, read.matter_code) == ("counter-app", "M-1")
+    assert placed_subject_to_proto(read).matter_code == "M-1"
+    for one in ("app_id", "matter_code"):
+        with pytest.raises(InvalidFieldError) as caught:
+            placed_subject_from_proto(changed(place, **{one: None}))
+        assert caught.value.field == f"subject.{one}"
+
+
+def test_fields_come_whole_by_an_authorization_with_a_good_id() -> None:
+    assert consent_from_proto(basev1.ResolveCodeRequest()) == ""
+    named = "au_" + "0f" * 16
+    assert consent_from_proto(basev1.ResolveCodeRequest(authorization_id=named)) == named
+    with pytest.raises(InvalidFieldError):
+        consent_from_proto(basev1.ResolveCodeRequest(authorization_id="au_1"))
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Final
 
 from govcode.business.v1 import registry_pb2 as registryv1
 
-from govcode_node.domain.accounts import Relation, RelationKind
+from govcode_node.domain.accounts import AccountId, Relation, RelationKind
 from govcode_node.domain.codes import CodeProfile, SubjectKind
 from govcode_node.domain.disclosure import FieldRule
 from govcode_node.domain.errors import InvalidFieldError
@@ -243,16 +243,26 @@ def placed_subject_to_proto(placed: PlacedSubject) -> registryv1.PlacedSubject:
         subject_kind=SUBJECT_KINDS.to_proto(placed.subject_kind),
         name=placed.name,
         register_time=moment_to_proto(placed.registered_at),
+        app_id=placed.app_id,
+        matter_code=placed.matter_code,
     )
 
 
-def placed_subject_from_proto(message: registryv1.PlacedSubject) -> tuple[SubjectKind, str]:
-    """It reads a thing or matter to register: its kind and name.
+def placed_subject_from_proto(message: registryv1.PlacedSubject) -> PlacedSubject:
+    """It reads a thing or matter to register, with what a holder is asked for there.
 
     Raises:
-        InvalidFieldError: It is neither, or its name is missing or too long.
+        InvalidFieldError: It is neither, its name is missing or too long, or application and matter do not come both.
     """
     kind = SUBJECT_KINDS.require(message.subject_kind, "subject.subject_kind")
     if kind not in _PLACED_KINDS:
         raise InvalidFieldError("subject.subject_kind", "is neither THING nor MATTER")
-    return kind, checks.text(message.name, "subject.name", longest=MAX_NAME)
+    asks = bool(message.app_id or message.matter_code)
+    return PlacedSubject(
+        account_id=AccountId(""),
+        subject_kind=kind,
+        name=checks.text(message.name, "subject.name", longest=MAX_NAME),
+        registered_at=NOT_YET,
+        app_id=checks.registered_name(message.app_id, "subject.app_id") if asks else "",
+        matter_code=checks.matter_code(message.matter_code, "subject.matter_code") if asks else "",
+    )

@@ -13,6 +13,7 @@ from govcode_node.usecases.records import RecordPage
 from govcode_node.usecases.resolving import Resolved
 from govcode_node.usecases.scanning import ScanCommand, ScanResult
 from govcode_node.wire import checks
+from govcode_node.wire.authorization_items import authorization_id
 from govcode_node.wire.evidence import kept_evidence_to_proto
 from govcode_node.wire.fields import field_to_proto, fields_from_proto
 from govcode_node.wire.times import moment_from_proto, moment_to_proto
@@ -164,6 +165,15 @@ def field_names_from_proto(request: basev1.ResolveCodeRequest) -> tuple[str, ...
     """
     checks.number(len(request.field_names), "field_names", least=1, most=MAX_FIELD_NAMES)
     return tuple(checks.printable(name, "field_names") for name in request.field_names)
+
+
+def consent_from_proto(request: basev1.ResolveCodeRequest) -> str:
+    """It reads the authorization by which fields come whole; empty where none is named.
+
+    Raises:
+        InvalidFieldError: It is no id of one.
+    """
+    return authorization_id(request.authorization_id) if request.authorization_id else ""
 
 
 def resolved_to_proto(resolved: Resolved) -> basev1.ResolveCodeResponse:

@@ -179,9 +179,14 @@ class BusinessManagementServicer(BusinessManagementServiceServicer):
     async def RegisterPlacedSubject(
         self, request: businessv1.RegisterPlacedSubjectRequest, context: object
     ) -> businessv1.RegisterPlacedSubjectResponse:
-        subject_kind, name = registry.placed_subject_from_proto(request.subject)
+        wanted = registry.placed_subject_from_proto(request.subject)
         placed, replayed = await self._registrations.register_placed_subject(
-            current_call(), checks.biz_serial(request.biz_serial), subject_kind=subject_kind, name=name
+            current_call(),
+            checks.biz_serial(request.biz_serial),
+            subject_kind=wanted.subject_kind,
+            name=wanted.name,
+            app_id=wanted.app_id,
+            matter_code=wanted.matter_code,
         )
         return businessv1.RegisterPlacedSubjectResponse(
             subject=registry.placed_subject_to_proto(placed), replayed=replayed

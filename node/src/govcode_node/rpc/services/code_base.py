@@ -86,6 +86,8 @@ class CodeBaseServicer(CodeBaseServiceServicer):
             current_call(),
             scan_id=checks.printable(request.scan_id, "scan_id"),
             field_names=scans.field_names_from_proto(request),
+            authorization_id=scans.consent_from_proto(request),
+            whole=request.whole,
         )
         return scans.resolved_to_proto(resolved)
 
