@@ -49,6 +49,10 @@ from govcode_node.rpc.rules import DeadlineRules, MessageSizes
 from govcode_node.rpc.status import INTERNAL_FAULT, status_of
 
 STATUS_DETAILS: Final = "grpc-status-details-bin"
+
+_NOT_BY_THE_CHANNEL: Final = (("grpc-retry-pushback-ms", "-1"),)
+"""Keeps a caller's channel from trying an unavailable node again by itself, sooner than `RetryInfo` says."""
+
 RECHECK_SECONDS: Final = 5.0
 """How often the caller of a long stream is looked at again: one that is suspended today must not listen on tomorrow."""
 
@@ -355,7 +359,9 @@ class Pipeline:
                 why=status.message,
                 trace_id=metadata.trace_id,
             )
-        await context.abort(status.code, status.message, (*arrival.answer, (STATUS_DETAILS, status.details)))
+        pushback = _NOT_BY_THE_CHANNEL if status.code is grpc.StatusCode.UNAVAILABLE else ()
+        trailing = (*arrival.answer, (STATUS_DETAILS, status.details), *pushback)
+        await context.abort(status.code, status.message, trailing)
 
 
 def _log_fault(error: BaseException, arrival: _Arrival) -> None:
