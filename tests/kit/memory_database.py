@@ -17,6 +17,7 @@ from govcode_node.storage.readers import Reader
 from govcode_node.storage.runner import BatchRunner
 from govcode_node.storage.stores.audit import ADD_WRITER, Chain
 from govcode_node.storage.table_parts import metadata
+from kit.row_sealing import HmacRowSealer
 
 T = TypeVar("T")
 
@@ -48,9 +49,10 @@ class InMemoryDatabase:
         link.write(ADD_WRITER, (writer_id,))
         self._engine = engine
         self._link = link
+        sealer = HmacRowSealer()
         chain = Chain(writer_id=writer_id, writer_no=1, sm3=sm3)
-        self._runner = BatchRunner(link, chain)
-        self._reader = Reader(link, chain)
+        self._runner = BatchRunner(link, chain, sealer)
+        self._reader = Reader(link, chain, sealer)
         self.fault: OverloadedError | StoreUnavailableError | None = None
         self.units = 0
 

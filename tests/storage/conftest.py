@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from govcode_node.storage import SqlDatabase, migrate
 from kit.memory_database import InMemoryDatabase
+from kit.row_sealing import HmacRowSealer
 from storage.postgres_server import NoPostgresError, plain_connection, private_server
 
 WRITER = "420102/0/1700000000000"
@@ -88,6 +89,7 @@ async def open_database() -> AsyncIterator[OpenDatabase]:
 
     async def open_one(url: str, **settings: Any) -> SqlDatabase:
         settings.setdefault("writer_id", f"{WRITER[:-3]}{next(_numbers):03d}")
+        settings.setdefault("sealer", HmacRowSealer())
         database = await SqlDatabase.open(url, **settings)
         opened.append(database)
         return database

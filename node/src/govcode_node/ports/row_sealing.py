@@ -1,4 +1,4 @@
-"""Seals of rows of control, as a port: what was changed in the database by another hand than the node's is not acted on.
+"""Seals of rows of control, as a port: what another hand than the node's changed in the database is not acted on.
 
 A seal tells that a row stands as the node wrote it. It does not tell that the row is the newest which the node wrote:
 whoever can write to the database can put back an older one, with the seal that it had.

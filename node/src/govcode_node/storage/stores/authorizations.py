@@ -1,6 +1,6 @@
 """Authorizations, with the counts of their uses."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -44,7 +44,6 @@ _codec: Final = CattrsAnswerCodec()
 _of_id = _c.authorization_id == value("id", _c.authorization_id)
 _of_account = _c.account_id == value("account", _c.account_id)
 _is_pending = _c.state == constant(_PENDING)
-_is_granted = _c.state == constant(_GRANTED)
 
 _ADD = insert_unless(authorizations, "authorization_id")
 _ADD_COUNTER = row_insert(authorization_counters)
@@ -107,36 +106,31 @@ _UNDECIDED = Statement(
     "now",
     "limit",
 )
-_DECISION = ("state", "items", "decided_at", "ends_at", "over_at", "consent_evidence", "grant_evidence")
-_DECIDE = Statement(
-    update(authorizations).where(_of_id, _is_pending).values({name: value(name, _c[name]) for name in _DECISION}),
-    "id",
-    *_DECISION,
-)
-_TIME_OUT = Statement(
-    update(authorizations)
-    .where(_of_id, _is_pending)
-    .values(state=constant(AuthorizationState.TIMED_OUT), over_at=value("at", _c.over_at)),
-    "id",
-    "at",
-)
-_WITHDRAW = Statement(
-    update(authorizations)
-    .where(_of_id, _is_granted)
-    .values(
-        state=constant(AuthorizationState.WITHDRAWN),
-        over_at=value("at", _c.over_at),
-        withdrawn_at=value("at", _c.withdrawn_at),
-        withdrawal_evidence=value("withdrawal", _c.withdrawal_evidence),
-    ),
-    "id",
-    "at",
-    "withdrawal",
-)
-_LOCK_GRANTED = Statement(
+_is_present = _c.state == value("present", _c.state)
+_LOCK = Statement(
     # SQLite has no row locks and needs none: its write transactions come one after another.
-    select(_c.state).where(_of_id, _is_granted).with_for_update(key_share=True),
+    select(authorizations).where(_of_id, _is_present).with_for_update(key_share=True),
     "id",
+    "present",
+)
+_PLACES: Final = {column.name: place for place, column in enumerate(authorizations.columns)}
+_CHANGING: Final = (
+    "state",
+    "decided_at",
+    "ends_at",
+    "withdrawn_at",
+    "over_at",
+    "items",
+    "grant_evidence",
+    "consent_evidence",
+    "withdrawal_evidence",
+    "row_seal",
+)
+_CHANGE = Statement(
+    update(authorizations).where(_of_id, _is_present).values({name: value(name, _c[name]) for name in _CHANGING}),
+    "id",
+    "present",
+    *_CHANGING,
 )
 _LOCK_OVER = Statement(
     select(_c.authorization_id)
@@ -173,6 +167,7 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
         self._names = batch.names
+        self._seals = batch.seals
 
     def add(self, authorization: Authorization) -> bool:
         """See the port."""
@@ -222,17 +217,16 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
         key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
         if key is None:
             return False
-        decision = (
-            key,
-            int(state),
-            _items_to_text(items),
-            to_ms(decided_at),
-            to_ms_or_none(ends_at),
-            to_ms_or_none(_over_at(state, decided_at=decided_at, ends_at=ends_at)),
-            consent,
-            grant,
-        )
-        decided = self._link.write(_DECIDE, decision) == 1
+        decision = {
+            "state": int(state),
+            "items": _items_to_text(items),
+            "decided_at": to_ms(decided_at),
+            "ends_at": to_ms_or_none(ends_at),
+            "over_at": to_ms_or_none(_over_at(state, decided_at=decided_at, ends_at=ends_at)),
+            "consent_evidence": consent,
+            "grant_evidence": grant,
+        }
+        decided = self._change(key, _PENDING, decision)
         if decided and state is AuthorizationState.GRANTED:
             self._add_counters(key, items)
         return decided
@@ -240,7 +234,8 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
     def time_out(self, authorization_id: str, *, at: datetime) -> bool:
         """See the port."""
         key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
-        return key is not None and self._link.write(_TIME_OUT, (key, to_ms(at))) == 1
+        over = {"state": int(AuthorizationState.TIMED_OUT), "over_at": to_ms(at)}
+        return key is not None and self._change(key, _PENDING, over)
 
     def undecided(self, *, now: datetime, limit: int) -> Sequence[Authorization]:
         """See the port. Nothing that is pending has been used; copies of other nodes' holders are for those to end."""
@@ -249,7 +244,14 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
     def withdraw(self, authorization_id: str, *, at: datetime, withdrawal: bytes) -> bool:
         """See the port."""
         key = pack_id(AUTHORIZATION_PREFIX, authorization_id)
-        return key is not None and self._link.write(_WITHDRAW, (key, to_ms(at), withdrawal)) == 1
+        moment = to_ms(at)
+        withdrawn = {
+            "state": int(AuthorizationState.WITHDRAWN),
+            "withdrawn_at": moment,
+            "over_at": moment,
+            "withdrawal_evidence": withdrawal,
+        }
+        return key is not None and self._change(key, _GRANTED, withdrawn)
 
     def purge(self, *, ended_before: datetime, limit: int) -> int:
         """See the port. Uses without an authorization here, older than that, go with them: at nodes that only deliver.
@@ -268,11 +270,27 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
         return deleted
 
     def _lock_granted(self, key: bytes) -> bool:
-        """It holds the row of an authorization that is GRANTED until the end of the transaction; whether it is.
+        """It holds the row of an authorization that is GRANTED until the end of the transaction; whether it is."""
+        return self._lock(key, _GRANTED) is not None
+
+    def _lock(self, key: bytes, present: int) -> tuple[Any, ...] | None:
+        """It returns a row that is in that state, and holds it until the end of the transaction.
 
         On PostgreSQL it waits for whoever is changing the row, and then sees what was written.
         """
-        return self._link.one(_LOCK_GRANTED, (key,)) is not None
+        row = self._link.one(_LOCK, (key, present))
+        return self._seals.checked(authorizations, row) if row else None
+
+    def _change(self, key: bytes, present: int, changes: Mapping[str, Any]) -> bool:
+        """It changes a row that is in that state; whether it was. What another hand has changed is not sealed anew."""
+        row = self._lock(key, present)
+        if row is None:
+            return False
+        changed = list(row)
+        for name, content in changes.items():
+            changed[_PLACES[name]] = content
+        sealed = self._seals.sealed(authorizations, tuple(changed))
+        return self._link.write(_CHANGE, (key, present, *(sealed[_PLACES[name]] for name in _CHANGING))) == 1
 
     def _add_counters(self, key: bytes, items: Iterable[DecidedItem]) -> None:
         for item in items:
@@ -280,7 +298,6 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
                 self._link.write(_ADD_COUNTER, (key, item.item_no, 0))
 
     def _row(self, key: bytes, authorization: Authorization) -> Parameters:
-        number = self._names.number
         request = authorization.request
         account_id, presenter = authorization.account_id, authorization.presenter_account_id
         over_at = _over_at(
@@ -292,13 +309,13 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
         if over_at is None and account_id is None:
             # A copy that never hears of the decision: nothing can come of it after the longest time it could be used.
             over_at = authorization.decide_before + request.period
-        return (
+        row = (
             key,
             pack_account(account_id) if account_id is not None else None,
             None if authorization.subject_kind is None else int(authorization.subject_kind),
-            number(authorization.holder_app_id),
+            authorization.holder_app_id,
             pack_account(presenter) if presenter is not None else None,
-            number(request.app_id),
+            self._names.number(request.app_id),
             pack_opaque(request.biz_serial),
             int(account_id is None or request.visited_node == request.home_node),
             int(authorization.state),
@@ -314,6 +331,7 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
             authorization.consent,
             authorization.withdrawal,
         )
+        return self._seals.sealed(authorizations, row)
 
     def _first(self, row: tuple[Any, ...] | None) -> Authorization | None:
         if row is None:
@@ -331,12 +349,13 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
             uses.setdefault(key, {})[item_no] = count
         return [self._authorization(row, uses.get(row[0], {})) for row in rows]
 
-    def _authorization(self, row: tuple[Any, ...], uses: dict[int, int]) -> Authorization:
+    def _authorization(self, sealed: tuple[Any, ...], uses: dict[int, int]) -> Authorization:
+        row = self._seals.checked(authorizations, sealed)
         return Authorization(
             authorization_id=AUTHORIZATION_PREFIX + row[0].hex(),
             account_id=None if row[1] is None else unpack_account(row[1]),
             subject_kind=None if row[2] is None else SubjectKind(row[2]),
-            holder_app_id=self._names.text(row[3]),
+            holder_app_id=row[3],
             presenter_account_id=None if row[4] is None else unpack_account(row[4]),
             state=AuthorizationState(row[8]),
             decide_before=from_ms(row[9]),

@@ -105,61 +105,70 @@ class SqlCatalogueStore:
     Two writers that take the same version meet at the primary key, and one runs again.
     """
 
-    __slots__ = ("_link",)
+    __slots__ = ("_link", "_seals")
 
     def __init__(self, batch: Batch) -> None:
         self._link = batch.link
+        self._seals = batch.seals
 
     def add_license_type(self, license_type: LicenseType) -> LicenseType:
         """See the port."""
         numbered = replace(license_type, version=self._next(_TYPE_VERSION, (license_type.license_type,)))
-        self._link.write(_ADD_TYPE, _type_row(numbered))
+        self._link.write(_ADD_TYPE, self._seals.sealed(license_types, _type_row(numbered)))
         return numbered
 
     def license_type(self, license_type: str) -> LicenseType | None:
         """See the port."""
         row = self._link.one(_TYPE, (license_type,))
-        return _license_type(row) if row else None
+        return _license_type(self._seals.checked(license_types, row)) if row else None
 
     def license_types(self, *, after: str, limit: int) -> Sequence[LicenseType]:
         """See the port."""
-        return [_license_type(row) for row in self._link.all(_TYPES, (after, limit))]
+        return [
+            _license_type(self._seals.checked(license_types, row)) for row in self._link.all(_TYPES, (after, limit))
+        ]
 
     def add_matter(self, matter: Matter) -> Matter:
         """See the port."""
         numbered = replace(matter, version=self._next(_MATTER_VERSION, (matter.app_id, matter.matter_code)))
-        self._link.write(_ADD_MATTER, _matter_row(numbered))
+        self._link.write(_ADD_MATTER, self._seals.sealed(matters, _matter_row(numbered)))
         return numbered
 
     def matter(self, *, app_id: str, matter_code: str) -> Matter | None:
         """See the port."""
         row = self._link.one(_MATTER, (app_id, matter_code))
-        return _matter(row) if row else None
+        return _matter(self._seals.checked(matters, row)) if row else None
 
     def matters(self, *, after: tuple[str, str], limit: int) -> Sequence[Matter]:
         """See the port."""
-        return [_matter(row) for row in self._link.all(_MATTERS, (*after, limit))]
+        return [_matter(self._seals.checked(matters, row)) for row in self._link.all(_MATTERS, (*after, limit))]
 
     def add_key(self, key: ApplicationKey) -> None:
         """See the port. A key that comes again is the newest again."""
-        self._link.write(_PUT_KEY, (key.app_id, key.key_id, key.public_key, to_ms(key.registered_at)))
+        row = (key.app_id, key.key_id, key.public_key, to_ms(key.registered_at))
+        self._link.write(_PUT_KEY, self._seals.sealed(application_keys, row))
 
     def key(self, app_id: str) -> ApplicationKey | None:
         """See the port."""
         row = self._link.one(_KEY, (app_id,))
         if row is None:
             return None
-        return ApplicationKey(app_id=row[0], key_id=row[1], public_key=row[2], registered_at=from_ms(row[3]))
+        app, key_id, public_key, registered_at = self._seals.checked(application_keys, row)
+        return ApplicationKey(app_id=app, key_id=key_id, public_key=public_key, registered_at=from_ms(registered_at))
 
     def put_offer(self, offer: SceneOffer) -> None:
         """See the port."""
-        self._link.write(_PUT_OFFER, (pack_account(offer.account_id), offer.app_id, offer.matter_code))
+        row = (pack_account(offer.account_id), offer.app_id, offer.matter_code)
+        self._link.write(_PUT_OFFER, self._seals.sealed(scene_offers, row))
 
     def offer(self, account_id: AccountId) -> SceneOffer | None:
         """See the port."""
         key = pack_id(ACCOUNT_PREFIX, account_id)
         row = self._link.one(_OFFER, (key,)) if key else None
-        return SceneOffer(account_id=unpack_account(row[0]), app_id=row[1], matter_code=row[2]) if row else None
+        if row is None:
+            return None
+        account, app_id, matter_code = self._seals.checked(scene_offers, row)
+        return SceneOffer(account_id=unpack_account(account), app_id=app_id, matter_code=matter_code)
 
     def _next(self, statement: Statement, key: Parameters) -> int:
         row = self._link.one(statement, key)

@@ -27,6 +27,7 @@ from govcode_node.storage.columns import (
 )
 from govcode_node.storage.engine import Link
 from govcode_node.storage.names import Names
+from govcode_node.storage.row_seals import RowSeals
 from govcode_node.storage.statements import Parameters, Statement, constant, insert_unless, row_insert, value
 
 _c = license_uses.c
@@ -138,10 +139,11 @@ _DELETE_STRAYS = Statement(
 class AuthorizationRows:
     """What the parts of the store of authorizations share."""
 
-    __slots__ = ("_link", "_names")
+    __slots__ = ("_link", "_names", "_seals")
 
     _link: Link
     _names: Names
+    _seals: RowSeals
 
     def _lock_granted(self, key: bytes) -> bool:
         raise AssertionError("the store of authorizations knows their rows")
