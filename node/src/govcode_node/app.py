@@ -71,6 +71,10 @@ class App:
             ground.loop("condition", membership.status.check, every=10, limit=10)
             ground.loop("certificate files", ground.certificates.step, every=30, limit=10)
             ground.loop("peers", ground.peers.tend, every=60, limit=30)
+            authorizations = steps.authorizations
+            ground.loop("withdrawals", authorizations.outbox.step, every=1, limit=60)
+            ground.loop("undecided", authorizations.sweep.step, every=5, limit=30)
+            ground.loop("records", authorizations.records.step, every=3600, limit=300, jitter=0.2)
             metrics_port = serve_metrics(ground)
             await serve_calls(ground, steps, membership, around)
             ground.loops.start()

@@ -14,12 +14,14 @@ from typing import Any, Final, cast
 
 from govcode_node.config_reading import ConfigError, Fault, anchor, option_types, structure_sections
 from govcode_node.config_sections import (
+    AuthorizationsConfig,
     CodesConfig,
     CrossRegionFields,
     FederationConfig,
     HubConfig,
     IdentityConfig,
     KeysConfig,
+    LicencesConfig,
     LimitsConfig,
     LogConfig,
     NodeConfig,
@@ -59,6 +61,8 @@ class Config:
     reporting: ReportingConfig
     codes: CodesConfig
     identity: IdentityConfig
+    licences: LicencesConfig
+    authorizations: AuthorizationsConfig
     sessions: SessionsConfig
     limits: LimitsConfig
     disclosure: dict[SceneClass, CrossRegionFields] = field(default_factory=dict)
@@ -116,11 +120,15 @@ def missing_files(config: Config) -> tuple[Fault, ...]:
         **{f"server.region_cas.{region}": path for region, path in server.region_cas.items()},
         "keys.kek_file": config.keys.kek_file,
         "identity.people_file": config.identity.people_file,
+        "licences.synthetic_file": config.licences.synthetic_file,
+        "licences.service_secret_file": config.licences.service_secret_file,
+        "licences.service_ca": config.licences.service_ca,
+        "licences.trust_file": config.licences.trust_file,
     }
     faults = [Fault(option, f"{path} does not exist") for option, path in needed.items() if path and not path.exists()]
     if str(config.node.region_code) not in server.region_ca_files():
         faults.append(Fault("server.region_cas", f"no CA file for this node's own region {config.node.region_code}"))
-    for option in ("server.key", "keys.kek_file"):
+    for option in ("server.key", "keys.kek_file", "licences.service_secret_file"):
         path = needed[option]
         if path and path.exists() and path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
             faults.append(Fault(option, f"{path} is open to other users; its mode must be 0600"))
@@ -191,6 +199,24 @@ _RULES: Final = (
         ("codes.dynamic_refresh", "codes.dynamic_validity"),
         "must be shorter than codes.dynamic_validity",
         lambda c: c.codes.dynamic_refresh >= c.codes.dynamic_validity,
+    ),
+    _Rule(
+        ("licences.synthetic_file", "licences.folder"),
+        "needs licences.folder, which is made from it",
+        lambda c: c.licences.synthetic_file is not None and c.licences.folder is None,
+    ),
+    _Rule(
+        (
+            "licences.service_url",
+            "licences.service_app_id",
+            "licences.service_secret_file",
+            "licences.trust_file",
+        ),
+        "needs licences.service_app_id, service_secret_file and trust_file",
+        lambda c: (
+            c.licences.service_url is not None
+            and None in (c.licences.service_app_id, c.licences.service_secret_file, c.licences.trust_file)
+        ),
     ),
 )
 

@@ -38,6 +38,7 @@ OperatorName = Annotated[
 ]
 # One role a person: business, security and audit administration are separated (8.3-07, 8.3-21).
 OneRole = Annotated[tuple[OperatorRole, ...], Entries(least=1, most=1)]
+MatterCode = Annotated[str, Matches(r"[A-Za-z0-9-]{1,64}", "the code of a matter")]
 CrossRegionFields = Annotated[tuple[FieldRule, ...], Entries()]
 
 
@@ -183,6 +184,31 @@ class IdentityConfig:
 
     people_file: Path | None = None
     identification_validity: Annotated[timedelta, Between("30s", "15m")] = 5 * _MINUTE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LicencesConfig:
+    """The licence system (电子证照系统): a folder of licences, or a sharing service (GB/T 36906); none by default."""
+
+    folder: Path | None = None
+    synthetic_file: Path | None = None
+    service_url: Annotated[str, Matches(r"https?://[^\s/?#]{1,253}(/[^\s?#]{0,200})?", "an address")] | None = None
+    service_app_id: Annotated[str, Matches(r"[\x21-\x7e]{1,64}", "a name at the service")] | None = None
+    service_secret_file: Path | None = None
+    service_ca: Path | None = None
+    trust_file: Path | None = None
+    answer_timeout: Annotated[timedelta, Between("1s", "30s")] = 9 * _SECOND
+    file_timeout: Annotated[timedelta, Between("10s", "10m")] = 2 * _MINUTE
+    breaker_failures: Annotated[int, Between(1, 1000)] = 5
+    breaker_open: Annotated[timedelta, Between("1s", "5m")] = 5 * _SECOND
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationsConfig:
+    """What this node lets be done with its subjects' data beyond their consent, and how long it keeps the records."""
+
+    statutory_matters: Annotated[tuple[MatterCode, ...], Entries(most=100)] = ()
+    record_retention: Annotated[timedelta, Between("1095d", "36500d")] = 1095 * _DAY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

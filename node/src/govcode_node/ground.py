@@ -1,5 +1,6 @@
 """What a node stands on: time, keys, store, evidence, certificates and channels to others, opened in this order."""
 
+import asyncio
 import socket
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
@@ -7,12 +8,15 @@ from datetime import timedelta
 from typing import Self
 
 from govcode_node.around import Around
+from govcode_node.authorization_steps import LicenceRules
 from govcode_node.certificate_files import CertificateFiles
 from govcode_node.config import Config
 from govcode_node.crypto.attestor import BatchingAttestor
 from govcode_node.crypto.evidence import proved_bytes
 from govcode_node.crypto.keyprovider import SoftwareKeyStore
 from govcode_node.crypto.keyring import Keyring
+from govcode_node.crypto.press import SealedDocumentPress
+from govcode_node.crypto.row_sealer import KeyringRowSealer
 from govcode_node.crypto.selftest import run_self_tests
 from govcode_node.crypto.sm2 import select_backend
 from govcode_node.domain.callers import Call, Caller
@@ -24,8 +28,10 @@ from govcode_node.federation.holding import HeldTrust
 from govcode_node.federation.peer import PeerSettings
 from govcode_node.federation.peers import GrpcPeers
 from govcode_node.home import profile_of, rules_of
+from govcode_node.licence_system import open_licence_system
 from govcode_node.loops import BackgroundLoop, LoopBoard, Step
 from govcode_node.ports.clock import Clock
+from govcode_node.ports.licenses import LicenseProvider
 from govcode_node.providers.identity.local import LocalIdentityProvider
 from govcode_node.providers.identity.local_subjects import SyntheticSubjects, load_synthetic_subjects
 from govcode_node.rpc.policy import Policy
@@ -57,6 +63,8 @@ class Ground:
         certificates: What its certificate files hold.
         peers: Channels to other nodes.
         provider: Its identity provider.
+        press: Seals documents for delivery.
+        licences: Its licence system; None where there is none.
     """
 
     config: Config
@@ -76,6 +84,8 @@ class Ground:
     certificates: CertificateFiles
     peers: GrpcPeers
     provider: LocalIdentityProvider
+    press: SealedDocumentPress
+    licences: LicenseProvider | None
 
     @classmethod
     async def open(cls, config: Config, *, clock: Clock, stack: AsyncExitStack) -> Self:
@@ -86,6 +96,7 @@ class Ground:
             KeystoreError: The keys cannot be used.
             SchemaVersionError, NotDurableError, StoreUnavailableError: The store cannot be used.
             CertificateFilesError: The certificates cannot be used.
+            LicenceSystemConfigError, LicenceTrustError: The licence system cannot be used.
         """
         address = _address_of(config)
         keyring = _open_keys(config, clock, stack)
@@ -93,7 +104,7 @@ class Ground:
         policy = Policy.load()
         telemetry = setup_telemetry(_telemetry_settings(config, node, policy))
         stack.callback(telemetry.shutdown)
-        database = await _open_store(config, node, clock, stack)
+        database = await _open_store(config, node, keyring, clock, stack)
         trust = HeldTrust(clock)
         certificates = CertificateFiles(config.server, now=clock.now)
         peers = GrpcPeers(
@@ -107,6 +118,8 @@ class Ground:
         stack.push_async_callback(peers.close)
         attestor = BatchingAttestor(keyring, node_id=node.node_id, clock=clock)
         stack.push_async_callback(attestor.aclose)
+        press = SealedDocumentPress(keyring, node_id=node.node_id)
+        stack.callback(press.close)
         return cls(
             config=config,
             clock=clock,
@@ -130,6 +143,8 @@ class Ground:
             certificates=certificates,
             peers=peers,
             provider=_identity_provider(config, clock),
+            press=press,
+            licences=await _open_licences(config, node, clock, stack),
         )
 
     def loop(self, name: str, step: Step, *, every: float, limit: float, jitter: float = 0.0) -> BackgroundLoop:
@@ -157,6 +172,12 @@ class Ground:
                 trust=self.trust,
                 peers=around.peers(self.peers),
                 provider=self.provider,
+                press=self.press,
+                licences=self.licences,
+                licence_rules=LicenceRules(
+                    statutory_matters=frozenset(self.config.authorizations.statutory_matters),
+                    retention=self.config.authorizations.record_retention,
+                ),
                 counters=self.telemetry.metrics,
                 around=around,
             )
@@ -189,15 +210,29 @@ def _open_keys(config: Config, clock: Clock, stack: AsyncExitStack) -> Keyring:
     return keyring
 
 
-async def _open_store(config: Config, node: NodeProfile, clock: Clock, stack: AsyncExitStack) -> SqlDatabase:
+async def _open_store(
+    config: Config, node: NodeProfile, keyring: Keyring, clock: Clock, stack: AsyncExitStack
+) -> SqlDatabase:
     database = await SqlDatabase.open(
         config.storage.url.text,
         writer_id=writer_name(node_id=node.node_id, worker=0, started_at=clock.now()),
+        sealer=KeyringRowSealer(keyring),
         queue_limit=config.storage.queue_limit,
         batch_limit=config.storage.batch_limit,
     )
     stack.push_async_callback(database.aclose)
     return database
+
+
+async def _open_licences(
+    config: Config, node: NodeProfile, clock: Clock, stack: AsyncExitStack
+) -> LicenseProvider | None:
+    licences = await asyncio.to_thread(
+        open_licence_system, config.licences, node_id=node.node_id, clock=clock, backend=select_backend()
+    )
+    if licences is not None:
+        stack.push_async_callback(licences.close)
+    return licences
 
 
 def _telemetry_settings(config: Config, node: NodeProfile, policy: Policy) -> TelemetrySettings:

@@ -18,6 +18,7 @@ from govcode_node.rpc.reflection import add_reflection
 from govcode_node.rpc.refusals import RefusalLog
 from govcode_node.rpc.rules import DeadlineRules, MessageSizes
 from govcode_node.rpc.services.audit import AuditServicer
+from govcode_node.rpc.services.authorization import AuthorizationServicer
 from govcode_node.rpc.services.business import BusinessManagementServicer
 from govcode_node.rpc.services.code_application import CodeApplicationServicer
 from govcode_node.rpc.services.code_base import CodeBaseServicer
@@ -92,13 +93,27 @@ def serve_metrics(ground: Ground) -> int | None:
 
 def _servicers(ground: Ground, steps: Steps, membership: Membership) -> list[Servicer]:
     """It makes the servicers of clause 7; where this node is not the hub, that service is absent."""
+    authorizations = steps.authorizations
     servicers: list[Servicer] = [
         CodeApplicationServicer(
             accounts=steps.accounts,
             presentation=steps.presentation,
             scanning=steps.scanning,
+            scene_scanning=authorizations.scene_scanning,
             records=steps.records,
             feed=steps.feed,
+            clock=ground.clock,
+        ),
+        AuthorizationServicer(
+            requesting=authorizations.requesting,
+            reading=authorizations.reading,
+            deciding=authorizations.deciding,
+            withdrawing=authorizations.withdrawing,
+            locating=authorizations.locating,
+            fetching=authorizations.fetching,
+            checking=authorizations.checking,
+            mandating=authorizations.mandating,
+            clock=ground.clock,
         ),
         CodeBaseServicer(
             making=steps.making,
@@ -114,9 +129,13 @@ def _servicers(ground: Ground, steps: Steps, membership: Membership) -> list[Ser
             trust=ground.trust,
             recognition=steps.recognition,
             lists=steps.revocation_lists,
+            requesting=authorizations.requesting,
+            questions=authorizations.questions,
+            fetching=authorizations.fetching,
+            withdrawing=authorizations.withdrawing,
             clock=ground.clock,
         ),
-        BusinessManagementServicer(registrations=steps.registry, clock=ground.clock),
+        BusinessManagementServicer(registrations=steps.registry, keeping=authorizations.keeping, clock=ground.clock),
         AuditServicer(reading=steps.audit),
         OperationsServicer(status=membership.status),
     ]

@@ -4,6 +4,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from govcode_node.around import NOTHING, Around
+from govcode_node.authorization_steps import (
+    AuthorizationSteps,
+    LicenceRules,
+    SharedParts,
+    make_authorization_steps,
+)
 from govcode_node.crypto.keyring import Keyring
 from govcode_node.domain.codecs import CodecSet
 from govcode_node.domain.disclosure import FieldRule
@@ -13,6 +19,7 @@ from govcode_node.domain.zwm1 import Zwm1Codec
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.federation import Peers, TrustHolder
 from govcode_node.ports.identity import IdentityProvider
+from govcode_node.ports.licenses import DocumentPress, LicenseProvider
 from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.security import Attestor, EvidenceReader
 from govcode_node.ports.stores import Database
@@ -63,6 +70,9 @@ class Foundations:
         trust: The trust bundle that it holds.
         peers: Its channels to other nodes.
         provider: Its identity provider.
+        press: Seals documents for delivery.
+        licences: Its licence system; None where there is none.
+        licence_rules: What its operator decides about licences.
         counters: Counts what it decides.
         around: What a test bed puts around the judges.
     """
@@ -81,6 +91,9 @@ class Foundations:
     trust: TrustHolder
     peers: Peers
     provider: IdentityProvider
+    press: DocumentPress
+    licences: LicenseProvider | None = None
+    licence_rules: LicenceRules = field(default_factory=LicenceRules)
     counters: DecisionCounters = field(default_factory=NoCounters)
     around: Around = NOTHING
 
@@ -103,6 +116,7 @@ class Steps:
     routes: RouteBook
     recognition: Recognition
     revocation_lists: RevocationLists
+    authorizations: AuthorizationSteps
 
 
 def make_steps(base: Foundations) -> Steps:
@@ -131,8 +145,34 @@ def make_steps(base: Foundations) -> Steps:
         database=database,
         clock=clock,
     )
+    authorizations = make_authorization_steps(
+        SharedParts(
+            node=base.node,
+            clock=clock,
+            keyring=keys,
+            database=database,
+            attestor=base.attestor,
+            reader=base.reader,
+            trust=base.trust,
+            peers=base.peers,
+            peer_limit=base.peer_limit,
+            identity=base.provider,
+            licences=base.licences,
+            press=base.press,
+            rules=base.licence_rules,
+            acts=acts,
+            codecs=codecs,
+            bell=bell,
+            homes=homes,
+            fields=fields,
+            verifier=verifier,
+            judge=judge,
+        )
+    )
     return Steps(
+        authorizations=authorizations,
         accounts=Accounts(
+            withdrawing=authorizations.withdrawing,
             database=database,
             provider=base.provider,
             verifier=verifier,
