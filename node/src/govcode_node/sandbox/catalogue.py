@@ -5,29 +5,31 @@ request as protobuf's JSON, and where needed metadata and a deadline. `{serial}`
 was never used before.
 """
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from govcode_node.rpc.status import status_of
 from govcode_node.sandbox.errors import SAMPLES
 from govcode_node.sandbox.magic import MAGIC_METADATA, MAGIC_PREFIX
 from govcode_node.sandbox.plan import COUNTER_SCENE, ENTERPRISE_SCENE, MAGIC_SCENES, OFFLINE_SCENE
+from govcode_node.sandbox.refusals import Ready, natural_refusals
 
 _APPLICATION: Final = "govcode.code.v1.CodeApplicationService/"
-_BASE: Final = "govcode.code.v1.CodeBaseService/"
 
 
-def magic_of(placed: dict[str, str], holders: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def magic_of(ready: Ready) -> dict[str, Any]:
     """It gives the whole catalogue.
 
     Args:
-        placed: Texts of the codes that lie ready.
-        holders: The holders with accounts, as in the credentials file.
+        ready: Codes, sessions and scans that lie ready.
     """
+    placed = ready.texts
+    refusals = [*natural_refusals(ready), *_magic_reasons(placed)]
     return {
         "serial_prefix": MAGIC_PREFIX,
         "metadata_key": MAGIC_METADATA,
         "outcomes": [*_natural_outcomes(placed), *_magic_outcomes(placed)],
-        "reasons": _magic_reasons(placed),
+        "reasons": [{**entry, "status": _status(entry["reason"])} for entry in refusals],
     }
 
 
@@ -42,11 +44,12 @@ def _scan(outcome: str, text: str, scene_no: int, *, way: str) -> dict[str, Any]
     }
 
 
-def _natural_outcomes(placed: dict[str, str]) -> list[dict[str, Any]]:
+def _natural_outcomes(placed: Mapping[str, str]) -> list[dict[str, Any]]:
     scenes = {"OFFLINE_VALID": OFFLINE_SCENE, "SCENE_MISMATCH": ENTERPRISE_SCENE}
     ways = {
         "VALID": "valid",
         "EXPIRED": "expired",
+        "NOT_YET_VALID": "not_yet_valid",
         "REVOKED": "revoked",
         "FROZEN": "frozen",
         "CONSUMED": "consumed",
@@ -67,15 +70,14 @@ def _natural_outcomes(placed: dict[str, str]) -> list[dict[str, Any]]:
     ] + [_scan("VALID", placed["peer_valid"], COUNTER_SCENE, way="natural")]
 
 
-def _magic_outcomes(placed: dict[str, str]) -> list[dict[str, Any]]:
+def _magic_outcomes(placed: Mapping[str, str]) -> list[dict[str, Any]]:
     return [_scan(outcome.value, placed["valid"], scene_no, way="scene") for scene_no, outcome in MAGIC_SCENES.items()]
 
 
-def _magic_reasons(placed: dict[str, str]) -> list[dict[str, Any]]:
+def _magic_reasons(placed: Mapping[str, str]) -> list[dict[str, Any]]:
     return [
         {
             "reason": reason,
-            "status": status_of(make(), request_id="").code.name,
             "way": "serial",
             "at": "home",
             "rpc": f"{_APPLICATION}ScanCode",
@@ -86,5 +88,10 @@ def _magic_reasons(placed: dict[str, str]) -> list[dict[str, Any]]:
                 "scene_no": COUNTER_SCENE,
             },
         }
-        for reason, make in SAMPLES.items()
+        for reason in SAMPLES
     ]
+
+
+def _status(reason: str) -> str:
+    """It gives the gRPC status of a reason, by the table of production."""
+    return status_of(SAMPLES[reason](), request_id="").code.name

@@ -24,7 +24,11 @@ from govcode_node.sandbox.plan import (
     SUBJECTS,
     SandboxSubject,
 )
+from govcode_node.sandbox.refusals import USED_SERIAL
 
+_PAST: Final = -timedelta(hours=1)
+_FUTURE: Final = timedelta(hours=11)
+"""As far ahead as the maker's session lasts; a code of that time is good once the sandbox is that old."""
 _LATER_VERSION: Final = 0x20
 """Version 2, profile 0, as the second byte of a code."""
 
@@ -118,15 +122,31 @@ class CodeMaker:
         )
         return getattr(self._client.code_base, act)(request)
 
-    def scan(self, text: str, scene_no: int) -> None:
-        """It lets the counter scan a code."""
-        self._counter.code_application.ScanCode(
-            applicationv1.ScanCodeRequest(biz_serial=new_serial("SCAN"), code_text=text, scene_no=scene_no)
+    def scan(self, text: str, scene_no: int, *, serial: str = "") -> str:
+        """It lets the counter scan a code and gives the id of the scan."""
+        answer = self._counter.code_application.ScanCode(
+            applicationv1.ScanCodeRequest(biz_serial=serial or new_serial("SCAN"), code_text=text, scene_no=scene_no)
         )
+        return str(answer.answer.scan_id)
 
 
-def place_codes(maker: CodeMaker, clock: SandboxClock) -> dict[str, str]:
-    """It makes codes of the home node whose condition stays as it is for as long as the sandbox runs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlacedCodes:
+    """Codes whose condition stays as it is for as long as a sandbox runs, and what came of scanning one.
+
+    Attributes:
+        texts: Their texts by what they are.
+        revoked_code_id: Id of the revoked one.
+        old_scan_id: A scan of the good one, an hour ago.
+    """
+
+    texts: dict[str, str]
+    revoked_code_id: bytes
+    old_scan_id: str
+
+
+def place_codes(maker: CodeMaker, clock: SandboxClock) -> PlacedCodes:
+    """It makes codes of the home node."""
     placed = {"valid": maker.static().code_text}
     placed["scene_bound"] = maker.static(scene_no=ONE_TIME_SCENE).code_text
     revoked, frozen, replaced = maker.static(), maker.static(), maker.static()
@@ -138,9 +158,15 @@ def place_codes(maker: CodeMaker, clock: SandboxClock) -> dict[str, str]:
     maker.scan(consumed.code_text, COUNTER_SCENE)
     placed["consumed"] = consumed.code_text
     placed["valid_signed"] = maker.static(profile=codev1.CODE_PROFILE_SIGNED).code_text
-    with clock.aside(-timedelta(hours=1)):
+    with clock.aside(_PAST):
         placed["expired"] = maker.present()
-    return placed | altered_codes(placed["valid"])
+        old_scan_id = maker.scan(placed["expired"], COUNTER_SCENE)
+    with clock.aside(_FUTURE):
+        placed["not_yet_valid"] = maker.present()
+    maker.scan(placed["valid"], COUNTER_SCENE, serial=USED_SERIAL)
+    return PlacedCodes(
+        texts=placed | altered_codes(placed["valid"]), revoked_code_id=revoked.code_id, old_scan_id=old_scan_id
+    )
 
 
 def altered_codes(good: str) -> dict[str, str]:

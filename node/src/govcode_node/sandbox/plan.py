@@ -161,6 +161,7 @@ _MAGIC: Final = (
     _person(25, "picker", "孙择样", "approves the first item and denies the others", opened=True, answers="one"),
     _person(26, "weak", "周弱样", "identity check of level 1: ASSURANCE_TOO_LOW in scene high_assurance",
             assurance_level=1, opened=True),
+    _person(28, "stock", "冯存样", "its codes lie ready under `placed_codes`", opened=True),
     _person(27, "refused", "吴停样", "the identity provider refuses: IDENTITY_FAILED", suspended=True),
 )  # fmt: skip
 

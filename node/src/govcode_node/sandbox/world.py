@@ -8,6 +8,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from govcode.code.v1 import service_code_pb2 as codev1
 from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode_client import Sm2PrivateKey
 
-from govcode_node.domain.identities import CallerClass
+from govcode_node.domain.identities import FEDERATION_TRUST_DOMAIN, CallerClass
 from govcode_node.sandbox.callers import CallerCertificate, NodeCallers, issue_caller, register_parties
 from govcode_node.sandbox.catalogue import magic_of
 from govcode_node.sandbox.clock import SandboxClock
@@ -42,6 +43,7 @@ from govcode_node.sandbox.plan import (
     UNKNOWN_APP,
     people_file_text,
 )
+from govcode_node.sandbox.refusals import Ready
 
 FORMAT_VERSION: Final = 1
 
@@ -58,6 +60,11 @@ _CALLERS: Final = {
     "audit_operator": (CallerClass.OPERATOR, "audit"),
     "unknown_operator": (CallerClass.OPERATOR, "nobody"),
 }
+_FALSE_CALLERS: Final[dict[str, list[str]]] = {
+    "no_identity": [],
+    "false_node": [f"spiffe://{FEDERATION_TRUST_DOMAIN}/node/{PEER}"],
+}
+"""Certificates of the region's authority that pass the handshake and prove nothing."""
 _SETTLED_AGE: Final = 30.0
 """Seconds of age at which a trust bundle counts as fresh again after the clock has moved."""
 
@@ -98,7 +105,7 @@ async def open_sandbox(folder: Path, *, port: int = 0, say: Callable[[str], None
         builder = _Builder(nodes=nodes, clock=clock, magic=magic, stack=stack)
         await builder.start_nodes(port, say)
         say("registering, opening accounts, placing codes")
-        placed, holders = await builder.fill()
+        ready, holders = await builder.fill()
         await builder.close_down()
         loop = asyncio.get_running_loop()
 
@@ -111,7 +118,7 @@ async def open_sandbox(folder: Path, *, port: int = 0, say: Callable[[str], None
         control = {"url": server.url, "token": token}
         yield Sandbox(
             target=nodes.address(HOME),
-            credentials=await asyncio.to_thread(builder.credentials, placed, holders, control),
+            credentials=await asyncio.to_thread(builder.credentials, ready, holders, control),
         )
 
 
@@ -144,18 +151,20 @@ class _Builder:
         hub = self._callers(HUB)
         await self.nodes.admit(hub.security, *MEMBERS)
 
-    async def fill(self) -> tuple[dict[str, str], dict[str, OpenedHolder]]:
+    async def fill(self) -> tuple[Ready, dict[str, OpenedHolder]]:
         """It registers the parties everywhere and makes accounts and codes."""
         return await asyncio.to_thread(self._fill)
 
-    def _fill(self) -> tuple[dict[str, str], dict[str, OpenedHolder]]:
+    def _fill(self) -> tuple[Ready, dict[str, OpenedHolder]]:
         now = self.clock.now
-        placed: dict[str, str] = {}
-        for node_id in MEMBERS:
-            register_parties(self._callers(node_id).business, node_id)
+        # In force for some time, since codes are made below of an hour ago.
+        with self.clock.aside(-timedelta(hours=2)):
+            for node_id in MEMBERS:
+                register_parties(self._callers(node_id).business, node_id)
         home = self._callers(HOME)
         holders = open_holders(home.holder_app, now=now)
-        placed |= place_codes(CodeMaker(home, holders["holder"]), self.clock)
+        codes = place_codes(CodeMaker(home, holders["stock"]), self.clock)
+        placed = codes.texts
         placed["company"] = CodeMaker(home, holders["company"]).static().code_text
         for node_id, name in ((PEER, "peer_valid"), (AWAY, "away"), (SUSPENDED, "suspended_issuer")):
             callers = self._callers(node_id)
@@ -165,7 +174,14 @@ class _Builder:
                 placed[f"{name.removesuffix('_valid')}_signed"] = maker.static(
                     profile=codev1.CODE_PROFILE_SIGNED
                 ).code_text
-        return placed, holders
+        ready = Ready(
+            texts=placed,
+            tokens={key: holder.session.token for key, holder in holders.items()},
+            accounts={key: holder.session.account_id for key, holder in holders.items()},
+            revoked_code_id=codes.revoked_code_id,
+            old_scan_id=codes.old_scan_id,
+        )
+        return ready, holders
 
     async def close_down(self) -> None:
         """It suspends one node and lets another fall silent, once the others hold its revocation list."""
@@ -193,9 +209,7 @@ class _Builder:
         with contextlib.suppress(SandboxError):
             await self.nodes.until(fresh, otherwise="the nodes do not follow the clock")
 
-    def credentials(
-        self, placed: dict[str, str], holders: dict[str, OpenedHolder], control: dict[str, Any]
-    ) -> dict[str, Any]:
+    def credentials(self, ready: Ready, holders: dict[str, OpenedHolder], control: dict[str, Any]) -> dict[str, Any]:
         callers = self._certificates(HOME)
         entries = {key: holder.entry() for key, holder in holders.items()}
         return {
@@ -203,7 +217,7 @@ class _Builder:
             **self._node(HOME),
             "roots_pem": self.nodes.pki.roots_path.read_text(encoding="ascii"),
             "peer": self._node(PEER) | self._peer_apps(),
-            "hub": self._node(HUB),
+            "hub": self._hub(),
             **{key: callers[key] for key in ("holder_app", "counter_app", "licence_system", "operator")},
             "callers": callers,
             "device_ids": {"scanner": SCANNER},
@@ -222,9 +236,9 @@ class _Builder:
             ],
             "holders": entries,
             "terms_version": TERMS_VERSION,
-            "placed_codes": placed,
+            "placed_codes": dict(ready.texts),
             "matters": {},
-            "magic": magic_of(placed, entries),
+            "magic": magic_of(ready),
             "clock": control,
         }
 
@@ -235,11 +249,22 @@ class _Builder:
             "node_id": node_id,
         }
 
+    def _hub(self) -> dict[str, Any]:
+        entry = self._node(HUB) | {"public_key_hex": self.nodes.signing_key(HUB)[1].hex()}
+        for key in ("security_operator", "audit_operator"):
+            entry[key] = self._certificate(*_CALLERS[key], HUB).entry()
+        return entry
+
     def _certificates(self, region: str) -> dict[str, Any]:
         entries: dict[str, Any] = {}
         for key, (caller_class, name) in _CALLERS.items():
             certificate = self._certificate(caller_class, name, region)
             entries[key] = certificate.entry("app_id" if caller_class is CallerClass.APP else "name")
+        for key, uris in _FALSE_CALLERS.items():
+            issued = self.nodes.pki.authority(region).issue(uris, now=datetime.now(UTC), server=False)
+            entries[key] = CallerCertificate(
+                name=key, certificate_pem=issued.certificate_pem.decode(), private_key_pem=issued.key_pem.decode()
+            ).entry()
         entries["counter_app"]["encryption_private_key_hex"] = Sm2PrivateKey.generate().to_scalar().hex()
         return entries
 
