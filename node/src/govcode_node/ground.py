@@ -144,7 +144,9 @@ class Ground:
             peers=peers,
             provider=_identity_provider(config, clock),
             press=press,
-            licences=await _open_licences(config, node, clock, stack),
+            licences=await asyncio.to_thread(
+                open_licence_system, config, node_id=node.node_id, clock=clock, stack=stack
+            ),
         )
 
     def loop(self, name: str, step: Step, *, every: float, limit: float, jitter: float = 0.0) -> BackgroundLoop:
@@ -222,17 +224,6 @@ async def _open_store(
     )
     stack.push_async_callback(database.aclose)
     return database
-
-
-async def _open_licences(
-    config: Config, node: NodeProfile, clock: Clock, stack: AsyncExitStack
-) -> LicenseProvider | None:
-    licences = await asyncio.to_thread(
-        open_licence_system, config.licences, node_id=node.node_id, clock=clock, backend=select_backend()
-    )
-    if licences is not None:
-        stack.push_async_callback(licences.close)
-    return licences
 
 
 def _telemetry_settings(config: Config, node: NodeProfile, policy: Policy) -> TelemetrySettings:
