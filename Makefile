@@ -18,7 +18,7 @@ PROJECTS := pyproject.toml clients/python/pyproject.toml constraints.txt
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run test samples check format bench proto certs docs clean
+.PHONY: help setup demo run test samples check format bench proto certs docs dist clean
 .DELETE_ON_ERROR:
 
 help: ## List these verbs
@@ -68,6 +68,9 @@ certs: $(RUNTIME) ## Make the development certificates in certs/dev
 docs: $(DEV) ## Write docs/requirements.md and docs/errors.md anew from what they describe
 	@$(BIN)/python docs/generate_requirements.py
 	@$(BIN)/python docs/generate_errors.py
+
+dist: $(RUNTIME) $(PROTOC) ## Build protos, descriptor set, wheels and checksums into dist/
+	@$(BIN)/python clients/dist.py --protoc $(PROTOC_VENV)/bin/python
 
 clean: ## Remove all that these verbs made
 	rm -rf clients/go/govcode clients/go/bin
