@@ -1,9 +1,11 @@
 """Holders' proofs: the signature is the device's, over exactly these bytes, and the facts come from nowhere else."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from google.protobuf.message import Message
+from govcode.authorization.v1 import statement_pb2 as authorizationv1
 from govcode.code.v1 import statement_pb2 as statementv1
 from govcode.common.v1 import holder_pb2 as holderv1
 from govcode_client.evidence_rules import holder_bytes
@@ -11,7 +13,7 @@ from govcode_client.sm2 import Sm2PrivateKey, Sm2PublicKey, Sm2VerificationError
 from govcode_node.domain.accounts import HolderProofInvalidError
 from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.keys import InvalidSignatureError
-from govcode_node.ports.security import HolderProof, HolderStatement
+from govcode_node.ports.security import HolderProof, HolderStatement, ItemDecision
 from govcode_node.wire.holders import (
     WireHolderVerifier,
     holder_proof_from_proto,
@@ -38,6 +40,39 @@ BIND_DEVICE = statementv1.BindDeviceStatement(
 )
 CLOSE_ACCOUNT = statementv1.CloseAccountStatement(session_id="0011223344556677", biz_serial="S-1", signed_time=STAMP)
 MAKE_CODE = statementv1.MakeCodeStatement(ticket="t" * 32, nonce=b"n" * 16, biz_serial="S-1", signed_time=STAMP)
+
+AUTHORIZATION = "au_" + "0f" * 16
+MATTERS, TYPES = tuple(f"M-{no}" for no in range(32)), tuple(f"t-{no}" for no in range(32))
+DECIDE = authorizationv1.DecideAuthorizationStatement(
+    session_id="0011223344556677",
+    biz_serial="S-1",
+    signed_time=STAMP,
+    authorization_id=AUTHORIZATION,
+    notice_version="2026-11",
+    notice_hash=b"h" * 32,
+    items=[
+        authorizationv1.ItemDecision(item_no=1, granted=True, sensitive_confirmed=True, license_node_id="310000"),
+        authorizationv1.ItemDecision(item_no=2),
+    ],
+    step_up_digest=b"d" * 32,
+    mandate_id="ma_1",
+)
+WITHDRAW = authorizationv1.WithdrawAuthorizationStatement(
+    session_id="0011223344556677", biz_serial="S-1", signed_time=STAMP, authorization_id=AUTHORIZATION
+)
+GIVE_MANDATE = authorizationv1.GiveMandateStatement(
+    session_id="0011223344556677",
+    biz_serial="S-1",
+    signed_time=STAMP,
+    agent_account_id="ac_2",
+    matter_codes=MATTERS,
+    license_types=TYPES,
+    start_time=STAMP,
+    end_time=STAMP,
+)
+CANCEL_MANDATE = authorizationv1.CancelMandateStatement(
+    session_id="0011223344556677", biz_serial="S-1", signed_time=STAMP, mandate_id="ma_1"
+)
 
 
 async def verify(point: bytes, signature: bytes, data: bytes) -> None:
@@ -79,11 +114,41 @@ async def refusal(proof: HolderProof, *, act: str, public_key: bytes | None = PO
         (BIND_DEVICE, None, {"identification_id": "id-1", "device_public_key": POINT}),
         (CLOSE_ACCOUNT, POINT, {"session_id": "0011223344556677"}),
         (MAKE_CODE, POINT, {"ticket": "t" * 32, "nonce": b"n" * 16}),
+        (
+            DECIDE,
+            POINT,
+            {
+                "session_id": "0011223344556677",
+                "authorization_id": AUTHORIZATION,
+                "notice_version": "2026-11",
+                "notice_hash": b"h" * 32,
+                "decisions": (
+                    ItemDecision(item_no=1, granted=True, sensitive_confirmed=True, license_node="310000"),
+                    ItemDecision(item_no=2, granted=False),
+                ),
+                "step_up_digest": b"d" * 32,
+                "mandate_id": "ma_1",
+            },
+        ),
+        (WITHDRAW, POINT, {"session_id": "0011223344556677", "authorization_id": AUTHORIZATION}),
+        (
+            GIVE_MANDATE,
+            POINT,
+            {
+                "session_id": "0011223344556677",
+                "agent_account_id": "ac_2",
+                "matter_codes": MATTERS,
+                "license_types": TYPES,
+                "starts_at": SIGNED_AT,
+                "ends_at": SIGNED_AT,
+            },
+        ),
+        (CANCEL_MANDATE, POINT, {"session_id": "0011223344556677", "mandate_id": "ma_1"}),
     ],
     ids=lambda value: type(value).__name__,
 )
 async def test_a_good_proof_gives_the_facts_that_were_signed(
-    message: statementv1.OpenAccountStatement, public_key: bytes | None, facts: dict[str, str | bytes]
+    message: Message, public_key: bytes | None, facts: dict[str, Any]
 ) -> None:
     proof = proof_over(message)
     read = await VERIFIER.verify(proof, act=type(message).__name__, public_key=public_key)
@@ -180,6 +245,80 @@ async def test_an_account_opening_cannot_be_turned_into_a_device_binding() -> No
 )
 async def test_a_signed_statement_that_lacks_a_fact_is_refused(statement: statementv1.OpenSessionStatement) -> None:
     assert await refusal(proof_over(statement), act="OpenSessionStatement") == "STATEMENT"
+
+
+def spoilt(message: Any, **fields: Any) -> Any:
+    """A statement with fields changed or, where None, cleared."""
+    copy = type(message)()
+    copy.CopyFrom(message)
+    for name, value in fields.items():
+        copy.ClearField(name)
+        if isinstance(value, list):
+            getattr(copy, name).extend(value)
+        elif value is not None:
+            setattr(copy, name, value)
+    return copy
+
+
+@pytest.mark.req("N-30")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        spoilt(DECIDE, session_id=None),
+        spoilt(DECIDE, authorization_id="au_1"),
+        spoilt(DECIDE, notice_version=None),
+        spoilt(DECIDE, notice_hash=b"h" * 31),
+        spoilt(DECIDE, step_up_digest=b"d"),
+        spoilt(DECIDE, items=[]),
+        spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=0)]),
+        spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=17)]),
+        spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=1), authorizationv1.ItemDecision(item_no=1)]),
+        spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=1, license_node_id="Shanghai")]),
+        spoilt(WITHDRAW, authorization_id=None),
+        spoilt(WITHDRAW, session_id=None),
+        spoilt(GIVE_MANDATE, agent_account_id=None),
+        spoilt(GIVE_MANDATE, matter_codes=[]),
+        spoilt(GIVE_MANDATE, matter_codes=["m"] * 33),
+        spoilt(GIVE_MANDATE, license_types=["ID"]),
+        spoilt(GIVE_MANDATE, end_time=None),
+        spoilt(GIVE_MANDATE, start_time=None),
+        spoilt(CANCEL_MANDATE, mandate_id=None),
+    ],
+)
+async def test_a_signed_word_on_an_authorization_that_is_not_whole_is_none(statement: Message) -> None:
+    assert await refusal(proof_over(statement), act=type(statement).__name__) == "STATEMENT"
+
+
+@pytest.mark.req("N-30")
+async def test_the_longest_mandate_is_no_longer_than_a_statement_may_be() -> None:
+    longest = spoilt(
+        GIVE_MANDATE,
+        session_id="s" * 64,
+        biz_serial="b" * 64,
+        agent_account_id="a" * 64,
+        matter_codes=[f"{no:064}" for no in range(32)],
+        license_types=[f"{no:064}" for no in range(32)],
+    )
+    read = await VERIFIER.verify(proof_over(longest), act="GiveMandateStatement", public_key=POINT)
+    assert len(read.matter_codes) == len(read.license_types) == 32
+
+
+@pytest.mark.req("N-30")
+async def test_a_withdrawal_of_one_package_is_no_act_of_another() -> None:
+    """A statement of this form under another package's name is another act, and so is any other statement."""
+    statement = WITHDRAW.SerializeToString()
+    forged = holder_bytes("govcode.code.v1.WithdrawAuthorizationStatement", statement)
+    proof = HolderProof(statement=statement, device_key_id=KEY_ID, signature=DEVICE.sign(forged))
+    assert await refusal(proof, act="WithdrawAuthorizationStatement") == "SIGNATURE"
+    twin = authorizationv1.CancelMandateStatement.FromString(statement)
+    assert await refusal(proof_over(twin), act="WithdrawAuthorizationStatement") == "SIGNATURE"
+
+
+@pytest.mark.req("N-30")
+async def test_a_word_that_a_newer_device_adds_to_an_item_is_not_passed_over() -> None:
+    newer = authorizationv1.DecideAuthorizationStatement.FromString(DECIDE.SerializeToString())
+    newer.items[0].MergeFromString(b"\xfa\x3e\x03new")
+    assert await refusal(proof_over(newer), act="DecideAuthorizationStatement") == "OTHER_ACT"
 
 
 async def test_signed_bytes_that_are_no_statement_are_refused() -> None:
