@@ -240,6 +240,9 @@ def test_each_fault_alone_names_its_option(tmp_path: Path, path: str, value: str
         ({"disclosure.GATE": '["name", "shoe_size"]'}, "disclosure.GATE[1]"),
         ({"disclosure.GATE": '["name:half"]'}, "disclosure.GATE[0]"),
         ({"node.region_code": '"420001"'}, "node.region_code"),
+        ({"licences.synthetic_file": '"licences.toml"'}, "licences.synthetic_file"),
+        ({"licences.service_url": '"https://licences.example.cn"'}, "licences.service_url"),
+        ({"licences.service_url": '"ftp://licences.example.cn"'}, "licences.service_url"),
     ],
 )
 def test_fault_in_depth_or_between_options_names_its_place(

@@ -10,7 +10,7 @@ from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.licenses import License, LicenseDocument, LicenseSealInvalidError
 from govcode_node.ports.clock import Clock
 from govcode_node.providers.licence.faults import OfdRefusedError
-from govcode_node.providers.licence.marks import CopyMark
+from govcode_node.providers.licence.marks import MAX_MARK, CopyMark
 from govcode_node.providers.licence.ofd import OfdFinding, copy_with_mark, verify_ofd
 from govcode_node.providers.licence.seals import SealTrust, Sm2Verify
 
@@ -69,7 +69,7 @@ class DocumentChecks:
             shutil.copyfileobj(file, written, _PIECE)
         else:
             try:
-                copy_with_mark(file, written, finding=finding, mark=CopyMark(mark))
+                copy_with_mark(file, written, finding=finding, mark=CopyMark(_one_line(mark)))
             except OfdRefusedError as error:
                 raise LicenseSealInvalidError(error.fault.value) from error
         return LicenseDocument(format=_document_of(licence).format, size=written.size, digest=written.digest())
@@ -91,6 +91,11 @@ class _Hashing:
 
     def digest(self) -> bytes:
         return self._context.digest()
+
+
+def _one_line(mark: str) -> str:
+    """A mark in one line: names of organisations and matters may have wide spaces, which marks have not."""
+    return " ".join(mark.split())[:MAX_MARK].strip()
 
 
 def _document_of(licence: License) -> LicenseDocument:

@@ -93,6 +93,9 @@ class EmbeddedLicenseProvider:
         """Name of the provider."""
         return "embedded"
 
+    async def close(self) -> None:
+        """It has nothing to close."""
+
     async def locate(self, locator: Locator, license_types: Sequence[str]) -> Sequence[LicensePlace]:
         """See `LicenseProvider.locate`.
 
