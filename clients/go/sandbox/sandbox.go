@@ -115,6 +115,14 @@ func (sandbox *Sandbox) Subject(key string) (Subject, error) {
 	return Subject{}, fmt.Errorf("the sandbox has no subject %s", key)
 }
 
+// Matter finds a matter by the key that the sandbox gives it.
+func (sandbox *Sandbox) Matter(key string) (*Matter, error) {
+	if matter := sandbox.Matters[key]; matter != nil {
+		return matter, nil
+	}
+	return nil, fmt.Errorf("the sandbox has no matter %s", key)
+}
+
 // Kit does what the device kit (鉴别控件) of the sandbox's identity provider does: it answers for a person. A real kit takes
 // a face or reads a card and seals the result for its provider; neither back end nor node reads it.
 func (subject Subject) Kit(identificationID string) ([]byte, error) {

@@ -57,10 +57,10 @@ func (all *cast) ask(ctx context.Context, session *holder.Session) (*authorizati
 	answer, err := all.abroad.authorizations.RequestAuthorization(ctx, &authorizationv1.RequestAuthorizationRequest{
 		BizSerial:     channel.Serial("ASK"),
 		ScanId:        scanned.GetAnswer().GetScanId(),
-		MatterCode:    all.matter().Code,
+		MatterCode:    all.matter.Code,
 		Purpose:       "核验申请人资格",
 		HandlingMeans: "核验后不留存",
-		Items:         all.matter().Ask(),
+		Items:         all.matter.Ask(),
 		MaxUses:       2,
 		Period:        durationpb.New(time.Hour),
 	})
@@ -171,7 +171,7 @@ func (all *cast) wanted(asked *authorizationv1.Authorization) *authorizationv1.F
 		BizSerial:       channel.Serial("FETCH"),
 		AuthorizationId: asked.GetAuthorizationId(),
 		ItemNo:          grantedItem,
-		MatterCode:      all.matter().Code,
+		MatterCode:      all.matter.Code,
 	}
 }
 

@@ -42,6 +42,7 @@ func main() {
 type cast struct {
 	box     *sandbox.Sandbox
 	subject sandbox.Subject
+	matter  *sandbox.Matter // the matter that the counter abroad handles
 	bundle  *trust.Bundle
 
 	holderApp *side        // the citizens' back end, at home
@@ -81,6 +82,9 @@ func gather(ctx context.Context, file, subject string) (*cast, func(), error) {
 	}
 	all := &cast{box: box, counterAt: &box.Peer.CounterApp}
 	if all.subject, err = box.Subject(subject); err != nil {
+		return nil, nil, err
+	}
+	if all.matter, err = box.Matter("default"); err != nil {
 		return nil, nil, err
 	}
 	var opened []*grpc.ClientConn
@@ -156,11 +160,6 @@ func explained(err error) string {
 		return fmt.Sprintf("%s: %s", reason, status.Convert(err).Message())
 	}
 	return err.Error()
-}
-
-// matter is the matter that the counter abroad handles.
-func (all *cast) matter() *sandbox.Matter {
-	return all.box.Matters["default"]
 }
 
 // licenseKey is the counter's SM2 key, to which licences are sealed.
