@@ -71,6 +71,12 @@ class LicenseProvider(Protocol):
     async def mark_document(self, licence: License, file: BinaryIO, marked: BinaryIO, *, mark: str) -> LicenseDocument:
         """It writes a copy that says what it is for (加注), without touching what is sealed; runs off the event loop.
 
+        Args:
+            licence: The licence.
+            file: The whole document, seekable; opened for reading.
+            marked: Where the copy goes: written from its begin to its end, it cannot seek.
+            mark: What the copy is for.
+
         Returns:
             The document as it was written: format, size and SM3 of the copy. Where the format takes no mark the copy is
             equal to the document.
@@ -110,8 +116,12 @@ class DocumentPress(Protocol):
         The same use of the same document gives the same sealed bytes, so that a broken delivery can go on (N-25).
 
         Raises:
+            LicenseNotFoundError: The licence has no document.
             LicenseSealInvalidError: The document is not what the licence record or the seal says.
             LicenseServiceUnavailableError: The licence system breaks off, or the document is too large.
+            StoreUnavailableError: There is no room for it at this node.
+            OverloadedError: Too many documents are under way.
+            KeyUnavailableError: The key of the deliveries does not work.
         """
         ...
 
