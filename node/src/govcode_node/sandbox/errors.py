@@ -27,6 +27,7 @@ from govcode_node.domain import (
     scenes,
 )
 from govcode_node.domain.identities import CertificateFault, UntrustedCertificateError
+from govcode_node.sandbox.authorization_errors import AUTHORIZATION_SAMPLES
 
 Make = Callable[[], Exception]
 
@@ -132,5 +133,6 @@ SAMPLES: Final[Mapping[str, Make]] = {
     **_REGISTRY,
     **_FEDERATION,
     **_LOAD,
+    **AUTHORIZATION_SAMPLES,
 }
 """How the error of each reason is made, by the name in `ErrorInfo`; anew each time, since errors gather traces."""
