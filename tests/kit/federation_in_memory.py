@@ -7,17 +7,20 @@ can lose, hold up or alter what passes.
 
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Final
 
+from govcode_node.authorization_steps import LicenceRules
 from govcode_node.crypto.attestor import BatchingAttestor
 from govcode_node.crypto.evidence import proved_bytes
 from govcode_node.crypto.keyprovider import SoftwareKeyStore, create_node_keys
 from govcode_node.crypto.keyring import Keyring
+from govcode_node.crypto.press import SealedDocumentPress
 from govcode_node.domain.callers import Call, Caller
 from govcode_node.domain.codecs import CodecSet
 from govcode_node.domain.codes import ParsedCode
@@ -26,6 +29,7 @@ from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.home_rules import IssueRules, NodeProfile
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.keys import KeyPurpose, KeyState
+from govcode_node.domain.licenses import Delivery, DeliveryPiece
 from govcode_node.domain.nodes import NodeKey, NodeKeyPurpose, NodeState, NodeSuspendedError, NodeTrust
 from govcode_node.domain.rate_limits import GcraLimiter, NamedLimit
 from govcode_node.domain.recognition import (
@@ -41,9 +45,12 @@ from govcode_node.domain.routes import NoRouteError, RevokedKey, RouteEntry, Tru
 from govcode_node.domain.scenes import SceneClass
 from govcode_node.domain.zwm1 import Zwm1Codec
 from govcode_node.providers.identity.local import LocalIdentityProvider
+from govcode_node.providers.licence.embedded import EmbeddedLicenseProvider
+from govcode_node.providers.licence.synthetic_licences import make_folder
 from govcode_node.steps import Foundations, Steps, make_steps
 from govcode_node.wire.attestation import WireAttestor, WireEvidenceReader
 from kit.clocks import MovableClock
+from kit.licence_files import KitKey, verify_sm2
 from kit.restless_database import RestlessDatabase
 
 PEOPLE_FILE: Final = Path(__file__).resolve().parents[2] / "deploy" / "demo" / "synthetic_subjects.toml"
@@ -182,10 +189,88 @@ class DirectPeers:
             # As over gRPC: what is no fact about the way arrives as a refusal with a name.
             raise PeerRefusedError(node_id=node_id, status_code=3, reason=type(error).__name__) from error
 
+    async def forward_consent_request(self, node_id: str, *, request: bytes, call: Call) -> bytes:
+        there = self._reach(node_id, request)
+        with _refusals_of(node_id):
+            answer = await there.steps.authorizations.requesting.answer_forwarded(
+                self._arriving(call, "ForwardAuthorization"), request=request
+            )
+        return self._brought_back(node_id, answer)
+
+    async def ask_authorization(self, node_id: str, *, question: bytes, call: Call) -> bytes:
+        there = self._reach(node_id, question)
+        with _refusals_of(node_id):
+            answered = await there.steps.authorizations.questions.answer(
+                self._arriving(call, "ForwardAuthorization"), question=question
+            )
+        return self._brought_back(node_id, answered.answer or answered.consent_request)
+
+    @asynccontextmanager
+    async def forward_license_fetch(
+        self, node_id: str, *, request: bytes, grant: bytes, call: Call
+    ) -> AsyncIterator[Delivery]:
+        there = self._reach(node_id, request)
+        arriving = self._arriving(call, "ForwardLicenseFetch")
+        async with AsyncExitStack() as stack:
+            with _refusals_of(node_id):
+                pieces = await stack.enter_async_context(
+                    there.steps.authorizations.fetching.answer_forwarded(arriving, request=request, grant=grant)
+                )
+            yield self._passing(node_id, pieces)
+
+    async def _passing(self, node_id: str, pieces: Delivery) -> AsyncIterator[DeliveryPiece]:
+        with _refusals_of(node_id):
+            async for piece in pieces:
+                self.federation.pieces.append((node_id, self.node_id, piece))
+                yield piece
+
+    async def notify_withdrawal(self, node_id: str, *, withdrawal: bytes) -> None:
+        there = self._reach(node_id, withdrawal)
+        call = Call(caller=Caller(caller_class=CallerClass.NODE, name=self.node_id), method="", request_id="")
+        with _refusals_of(node_id):
+            await there.steps.authorizations.withdrawing.take_notice(
+                self._arriving(call, "NotifyWithdrawal"), withdrawal=withdrawal
+            )
+
+    def _reach(self, node_id: str, request: bytes) -> "NodeInMemory":
+        meanwhile, self.meanwhile = self.meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        if node_id in self.unreachable:
+            raise HomeNodeUnreachableError(node_id)
+        if node_id in self.hanging:
+            raise HomeNodeTimeoutError(node_id)
+        self.federation.questions.append(Question(self.node_id, node_id, request, ()))
+        return self.federation.nodes[node_id]
+
+    def _brought_back(self, node_id: str, answer: bytes) -> bytes:
+        self.federation.answers.append(answer)
+        if node_id in self.losing:
+            raise HomeNodeTimeoutError(node_id)
+        return answer if self.tamper is None else self.tamper(answer)
+
+    def _arriving(self, call: Call, rpc: str) -> Call:
+        return replace(
+            call,
+            caller=Caller(caller_class=CallerClass.NODE, name=self.node_id),
+            method=f"/govcode.federation.v1.FederationService/{rpc}",
+        )
+
     async def revocation_list(self, node_id: str) -> bytes:
         if node_id in self.unreachable:
             raise HomeNodeUnreachableError(node_id)
         return await self.federation.nodes[node_id].steps.revocation_lists.newest()
+
+
+@contextmanager
+def _refusals_of(node_id: str) -> Iterator[None]:
+    """As over gRPC: what is no fact about the way arrives as a refusal with a name."""
+    try:
+        yield
+    except (*_TOLD_AS_THEY_ARE, PeerRefusedError):
+        raise
+    except GovcodeError as error:
+        raise PeerRefusedError(node_id=node_id, status_code=3, reason=type(error).__name__) from error
 
 
 @dataclass(kw_only=True, eq=False)
@@ -203,6 +288,8 @@ class NodeInMemory:
     trust: SettableTrust
     peers: DirectPeers
     provider: LocalIdentityProvider
+    press: SealedDocumentPress
+    licences: EmbeddedLicenseProvider | None
     steps: Steps
 
     @property
@@ -232,6 +319,7 @@ class NodeInMemory:
 
     async def aclose(self) -> None:
         await self.signer.aclose()
+        self.press.close()
         self.keyring.close()
         self.database.close()
 
@@ -244,6 +332,7 @@ class FederationInMemory:
         nodes: By id.
         questions: Requests that passed between nodes, in order.
         answers: Answers as their nodes gave them, in order.
+        pieces: Pieces of deliveries with the nodes between which they passed, in order.
     """
 
     def __init__(self, place: Path, *, clock: MovableClock | None = None) -> None:
@@ -251,6 +340,7 @@ class FederationInMemory:
         self.nodes: dict[str, NodeInMemory] = {}
         self.questions: list[Question] = []
         self.answers: list[bytes] = []
+        self.pieces: list[tuple[str, str, DeliveryPiece]] = []
         self._place = place
 
     def add(
@@ -266,8 +356,13 @@ class FederationInMemory:
         gather: bool = False,
         subject_limit: int = 10_000,
         peer_limit: int = 10_000,
+        licences: Path | None = None,
+        licence_rules: LicenceRules | None = None,
     ) -> NodeInMemory:
-        """Add a node that is home to its own region, or to the prefixes given."""
+        """Add a node that is home to its own region, or to the prefixes given.
+
+        With a file of synthetic licences it has a licence system that holds those of its region.
+        """
         home = self._place / node_id
         shutil.copytree(_key_template(node_id), home)
         key_store = SoftwareKeyStore(home / "keys", home / "kek", clock=self.clock)
@@ -282,8 +377,13 @@ class FederationInMemory:
             trust=trust, hub_keys=(HUB_POINT,), verify=keyring.verify_with_public, proved_bytes=proved_bytes
         )
         provider = LocalIdentityProvider.from_file(PEOPLE_FILE, clock=self.clock)
+        press = SealedDocumentPress(keyring, node_id=node_id)
+        licence_system = self._licence_system(node_id, home, licences)
         steps = make_steps(
             Foundations(
+                press=press,
+                licences=licence_system,
+                licence_rules=licence_rules or LicenceRules(),
                 node=profile,
                 rules=rules or IssueRules(),
                 disclosure=disclosure or {},
@@ -311,10 +411,19 @@ class FederationInMemory:
             trust=trust,
             peers=peers,
             provider=provider,
+            press=press,
+            licences=licence_system,
             steps=steps,
         )
         self.nodes[node_id] = node
         return node
+
+    def _licence_system(self, node_id: str, home: Path, licences: Path | None) -> EmbeddedLicenseProvider | None:
+        if licences is None:
+            return None
+        folder = home / "licences"
+        make_folder(licences, folder, node_id=node_id, make_key=KitKey, now=KEYS_MADE_AT)
+        return EmbeddedLicenseProvider(folder, node_id=node_id, clock=self.clock, verify_sm2=verify_sm2)
 
     def publish(
         self,
