@@ -15,15 +15,14 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final, cast
+from typing import BinaryIO, Final, cast
+
+from typing_extensions import Buffer
 
 from govcode_node.crypto.sm3 import running_sm3
 from govcode_node.crypto.sm4 import KEY_SIZE, NONCE_SIZE, TAG_SIZE, gcm_open, gcm_seal
 from govcode_node.domain.errors import GovcodeError, StoreUnavailableError
 from govcode_node.domain.licenses import CHUNK_SIZE
-
-if TYPE_CHECKING:
-    from _typeshed import ReadableBuffer, WriteableBuffer
 
 PIECE: Final = CHUNK_SIZE
 """Bytes that are sealed at a time: a piece of a spool is a chunk of the delivery."""
@@ -75,7 +74,7 @@ class Spool:
         """Whether it is gone."""
         return self._closed
 
-    def append(self, data: ReadableBuffer) -> None:
+    def append(self, data: Buffer) -> None:
         """Write on at the end.
 
         Raises:
@@ -190,7 +189,7 @@ class _Reader(io.RawIOBase):
         self._at = base + offset
         return self._at
 
-    def readinto(self, buffer: WriteableBuffer) -> int:
+    def readinto(self, buffer: Buffer) -> int:
         target = memoryview(buffer).cast("B")
         if self._at >= self._spool.size:
             return 0
@@ -226,7 +225,7 @@ class _Writer(io.RawIOBase):
     def tell(self) -> int:
         return self._spool.size
 
-    def write(self, data: ReadableBuffer) -> int:
+    def write(self, data: Buffer) -> int:
         before = self._spool.size
         self._spool.append(data)
         return self._spool.size - before
