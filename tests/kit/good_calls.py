@@ -44,7 +44,8 @@ AUDIT: Final = "/govcode.security.v1.AuditService/"
 OPERATIONS: Final = "/govcode.operations.v1.OperationsService/"
 
 WEAK: Final = 1
-_PEOPLE: Final = 300
+_PEOPLE: Final = 900
+_COMPANIES: Final = 60
 Switch = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -73,8 +74,12 @@ class Attempt:
     field: str = ""
 
 
-def write_people(path: Path) -> tuple[dict[int, list[SyntheticPerson]], Path]:
-    """Write a file of many synthetic people, and return them by the strength of their check."""
+Company = tuple[SyntheticPerson, str]
+"""The legal representative of a synthetic company, and its number."""
+
+
+def write_people(path: Path) -> tuple[dict[int, list[SyntheticPerson]], list[Company], Path]:
+    """Write a file of many synthetic people and companies; return the people by the strength of their check."""
     people: dict[int, list[SyntheticPerson]] = {3: [], WEAK: []}
     entries = []
     for number in range(_PEOPLE):
@@ -90,8 +95,16 @@ def write_people(path: Path) -> tuple[dict[int, list[SyntheticPerson]], Path]:
         facts = {**dataclasses.asdict(person), "assurance_level": level}
         lines = [f"{key} = {value if isinstance(value, int) else repr(value)}" for key, value in facts.items()]
         entries.append("\n".join(["[[person]]", "synthetic = true", *lines]))
+    companies = [(people[3][number], complete_uscc(f"91420100MA9TEXT{number:02}")) for number in range(_COMPANIES)]
+    # They act for their companies, each for one, and for nobody else.
+    del people[3][:_COMPANIES]
+    for representative, uscc in companies:
+        entries.append(
+            f"[[company]]\nsynthetic = true\nentity_name = '样例公司{uscc}'\nuscc = {uscc!r}\n"
+            f"legal_representative = {representative.id_number!r}\nassurance_level = 3"
+        )
     path.write_text("\n\n".join(entries), encoding="utf-8")
-    return people, path
+    return people, companies, path
 
 
 @dataclass
@@ -102,12 +115,17 @@ class World:
         federation: The hub and its nodes.
         lone: A node on its own.
         people: Synthetic people of Wuhan by the strength of their check, each used once.
+        companies: Synthetic companies with their legal representatives, each used once.
     """
 
     federation: Federation
     lone: RunningNode
     people: dict[int, list[SyntheticPerson]]
+    companies: list[Company] = field(default_factory=list)
     _numbers: Any = field(default_factory=lambda: itertools.count(1))
+
+    def __post_init__(self) -> None:
+        self.uscc_of = {representative.id_number: uscc for representative, uscc in self.companies}
 
     @property
     def wuhan(self) -> RunningNode:

@@ -29,7 +29,8 @@ def with_people(file: Path) -> Changes:
     def change(config: Config) -> Config:
         limits = dataclasses.replace(config.limits, per_device=parse_rate("2/1h"))
         identity = dataclasses.replace(config.identity, people_file=file)
-        return dataclasses.replace(config, limits=limits, identity=identity)
+        authorizations = dataclasses.replace(config.authorizations, statutory_matters=("M-2",))
+        return dataclasses.replace(config, limits=limits, identity=identity, authorizations=authorizations)
 
     return change
 

@@ -18,6 +18,7 @@ import kit.refusal_cases_nodes  # noqa: F401 - importing these modules enters th
 import pytest
 import pytest_asyncio
 from kit.federation import SHANGHAI, WUHAN, open_federation
+from kit.good_authorizations import prepare
 from kit.good_calls import GOOD, Attempt, World, in_order, write_people
 from kit.nodes import RunningNode, running_node
 from kit.refusal_registry import CASES, with_people
@@ -94,12 +95,14 @@ def zh_texts() -> dict[str, str]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
     folder = tmp_path_factory.mktemp("documented")
-    people, file = write_people(folder / "people.toml")
+    people, companies, file = write_people(folder / "people.toml")
     async with (
         open_federation(folder / "federation", SHANGHAI, WUHAN, changes=with_people(file)) as federation,
         running_node(folder / "lone", "110000") as lone,
     ):
-        yield World(federation, lone, people)
+        world = World(federation, lone, people, companies)
+        await prepare(world)
+        yield world
 
 
 def counts(node: RunningNode) -> dict[str, int]:

@@ -47,7 +47,7 @@ MAX_SEALED_CONTENT: Final = 128 * 1024
 MAX_LOCATOR: Final = 4096
 """Longest sealed locator, in bytes."""
 
-_MAX_MARK: Final = 400
+_MAX_MARK: Final = 500
 _TAG_SIZE: Final = 16
 _REF_SIZE: Final = 16
 _MOST_CHUNKS: Final = chunk_count(MAX_DOCUMENT)
