@@ -62,6 +62,21 @@ class SandboxPhone:
         return json.dumps(content).encode()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SandboxMatter:
+    """What the counters may ask for in one matter (事项); fits the arguments of `client.authorizations.request`.
+
+    Attributes:
+        matter_code: Its code.
+        items: Field names by licence type.
+        documents: Licence types whose document may be asked for.
+    """
+
+    matter_code: str
+    items: Mapping[str, list[str]]
+    documents: tuple[str, ...]
+
+
 class Sandbox:
     """A running sandbox, as its credentials file describes it.
 
@@ -108,6 +123,21 @@ class Sandbox:
     def encryption_key(self) -> Sm2PrivateKey:
         """The key to which licences for `counter_app` are sealed."""
         return Sm2PrivateKey.from_scalar(bytes.fromhex(self.facts["counter_app"]["encryption_private_key_hex"]))
+
+    def matter(self, key: str = "default") -> SandboxMatter:
+        """It gives what may be asked for in a matter.
+
+        Raises:
+            SandboxFileError: There is no such matter.
+        """
+        found = self.facts.get("matters", {}).get(key)
+        if found is None:
+            raise SandboxFileError(f"the sandbox has no matter {key!r}")
+        return SandboxMatter(
+            matter_code=found["matter_code"],
+            items={item["license_type"]: list(item.get("field_names", ())) for item in found["items"]},
+            documents=tuple(item["license_type"] for item in found["items"] if item.get("document")),
+        )
 
     def client(
         self, caller: str = "counter_app", *, peer: bool = False, device_id: str = "", timeout: float = 10.0
