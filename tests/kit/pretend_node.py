@@ -28,6 +28,7 @@ from govcode_node.domain.identification import (
 )
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.keys import InvalidMacError, InvalidSignatureError, SealBrokenError
+from govcode_node.domain.licenses import LicenseContent, Locator
 from govcode_node.domain.mandates import EntityStanding
 from govcode_node.domain.nodes import NodeKey, NodeKeyPurpose, NodeState, NodeTrust
 from govcode_node.domain.recognition import EvidenceRefusedError, HomeNodeUnreachableError, RevocationList
@@ -40,13 +41,16 @@ from govcode_node.ports.symbols import ImageFormat
 from govcode_node.ports.telemetry import NoCounters
 from govcode_node.usecases.accounts import Accounts
 from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.authorization_telling import AuthorizationTeller
 from govcode_node.usecases.code_lifecycle import CodeLifecycle
 from govcode_node.usecases.code_texts import CodeTexts
+from govcode_node.usecases.deciders import HolderSignatures
 from govcode_node.usecases.directory import HomeDirectory
 from govcode_node.usecases.event_feed import EventBell, EventFeed
 from govcode_node.usecases.issuing import CodeIssuer
 from govcode_node.usecases.judgement import CodeJudge
 from govcode_node.usecases.live_codes import LiveCodes
+from govcode_node.usecases.locators import Locators
 from govcode_node.usecases.making import Making
 from govcode_node.usecases.presentation import Presentation
 from govcode_node.usecases.recognition import Recognition
@@ -56,6 +60,7 @@ from govcode_node.usecases.remote_judgement import RemoteJudge
 from govcode_node.usecases.routing import RouteBook
 from govcode_node.usecases.scanning import Scanning
 from govcode_node.usecases.subject_fields import SubjectFields
+from govcode_node.usecases.withdrawing import Withdrawing
 from kit.clocks import MovableClock
 from kit.pretend_store import PretendDatabase
 
@@ -326,6 +331,19 @@ class PretendDrawer:
         return f"picture of {text}".encode(), 1
 
 
+class PretendLicences:
+    """`LicenseCodec`, which no walk comes to."""
+
+    def dump_content(self, content: LicenseContent) -> bytes:
+        raise AssertionError("no walk delivers a licence")
+
+    def dump_locator(self, locator: Locator) -> bytes:
+        raise AssertionError("no walk delivers a licence")
+
+    def load_locator(self, data: bytes) -> Locator:
+        raise AssertionError("no walk delivers a licence")
+
+
 class Boundless:
     """`RateLimit`: nobody is too fast."""
 
@@ -355,9 +373,16 @@ class PretendNode:
         judge = CodeJudge(node=self.profile, rules=rules, sealer=keys)
         issuer = CodeIssuer(node=self.profile, rules=rules, codecs=codecs, sealer=keys, random_bytes=keys.random_bytes)
         lives = LiveCodes(rules=rules, issuer=issuer, keys=keys)
+        # No walk grants anything: the closing of an account asks what was granted, and there is nothing to sign.
+        withdrawing = Withdrawing(
+            node=self.profile, database=database, signatures=HolderSignatures(database=database, verifier=verifier),
+            locators=Locators(fields=fields, keys=keys, codec=PretendLicences()), attestor=evidence,
+            reader=cast(Any, evidence), teller=AuthorizationTeller(bell=bell, random_bytes=keys.random_bytes),
+            acts=acts, clock=clock, peer_limit=Boundless(),
+        )  # fmt: skip
         self.accounts = Accounts(
             database=database, provider=self.provider, verifier=verifier, fields=fields, keys=keys, acts=acts,
-            rules=rules, bell=bell, clock=clock,
+            withdrawing=withdrawing, rules=rules, bell=bell, clock=clock,
         )  # fmt: skip
         self.presentation = Presentation(
             database=database, issuer=issuer, lives=lives, acts=acts, clock=clock, subject_limit=Boundless(),

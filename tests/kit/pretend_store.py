@@ -7,6 +7,7 @@ from typing import Any, TypeVar, cast
 
 from govcode_node.domain.accounts import Account, AccountId, AccountState, Session, SessionEndReason
 from govcode_node.domain.audit import AuditEntry
+from govcode_node.domain.authorizations import Authorization
 from govcode_node.domain.codes import CodeState, TerminalType
 from govcode_node.domain.events import Event
 from govcode_node.domain.issued_codes import LiveCode, StoredCode, Ticket
@@ -221,6 +222,13 @@ class PretendAudit:
         self.rows.append(entry)
 
 
+class PretendAuthorizations:
+    """No walk asks for any."""
+
+    def open_of(self, account_id: AccountId) -> Sequence[Authorization]:
+        return ()
+
+
 class PretendStores:
     """The stores of one node; those that no walk needs are not there, so that a step which reaches for one fails."""
 
@@ -235,6 +243,7 @@ class PretendStores:
         self.scenes = PretendScenes()
         self.events = PretendEvents()
         self.audit = PretendAudit()
+        self.authorizations = PretendAuthorizations()
 
 
 class PretendDatabase:
