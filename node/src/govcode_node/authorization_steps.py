@@ -17,6 +17,7 @@ from govcode_node.ports.licenses import DocumentPress, LicenseProvider
 from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.security import Attestor, EvidenceReader, HolderVerifier
 from govcode_node.ports.stores import Database
+from govcode_node.ports.telemetry import DecisionCounters
 from govcode_node.usecases.acts import ActMemory
 from govcode_node.usecases.authorization_mirror import AuthorizationMirror
 from govcode_node.usecases.authorization_questions import AuthorizationQuestions
@@ -72,6 +73,7 @@ class SharedParts:
     peers: Peers
     peer_limit: RateLimit
     identity: IdentityProvider
+    counters: DecisionCounters
     licences: LicenseProvider | None
     press: DocumentPress
     rules: LicenceRules
@@ -191,7 +193,7 @@ def make_authorization_steps(base: SharedParts) -> AuthorizationSteps:
 
 
 def _make_desk(base: SharedParts) -> _Desk:
-    teller = AuthorizationTeller(bell=base.bell, random_bytes=base.keyring.random_bytes)
+    teller = AuthorizationTeller(bell=base.bell, random_bytes=base.keyring.random_bytes, counters=base.counters)
     return _Desk(
         teller=teller,
         signatures=HolderSignatures(database=base.database, verifier=base.verifier),

@@ -157,6 +157,7 @@ def make_steps(base: Foundations) -> Steps:
             peers=base.peers,
             peer_limit=base.peer_limit,
             identity=base.provider,
+            counters=base.counters,
             licences=base.licences,
             press=base.press,
             rules=base.licence_rules,

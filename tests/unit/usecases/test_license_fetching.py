@@ -6,8 +6,8 @@ import pytest
 from govcode_node.domain.authorizations import AuthorizationState, GrantExhaustedError
 from govcode_node.domain.digests import sm3
 from kit.consent_in_memory import (
-    NAME_AND_BORN,
     LICENCES_FILE,
+    NAME_AND_BORN,
     WITH_DOCUMENT,
     asking_counter,
     deciding_holder,

@@ -65,9 +65,23 @@ class DecisionCounters(Protocol):
         """It counts a scan or verification by what came of it."""
         ...
 
+    def authorization_decided(self, *, decision: str) -> None:
+        """It counts what became of an authorization: a decision, a time-out, a withdrawal, a statutory duty."""
+        ...
+
+    def license_used(self, *, state: str) -> None:
+        """It counts a use of a licence by what came of it."""
+        ...
+
 
 class NoCounters:
     """It counts nothing."""
+
+    def authorization_decided(self, *, decision: str) -> None:
+        """It does nothing."""
+
+    def license_used(self, *, state: str) -> None:
+        """It does nothing."""
 
     def code_presented(self, *, kind: SubjectKind, reused: bool) -> None:
         """It does nothing."""

@@ -10,6 +10,7 @@ from typing import Final
 from opentelemetry.metrics import CallbackOptions, Meter, Observation
 from opentelemetry.sdk.metrics.export import Metric
 
+from govcode_node.domain.authorizations import AuthorizationState, LegalBasis, UseState
 from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.telemetry.latencies import Latencies
@@ -25,6 +26,8 @@ MAX_PEERS: Final = 4096
 
 _MAX_LOOPS: Final = 64
 _OUTCOMES: Final = frozenset(outcome.value for outcome in Outcome)
+_DECISIONS: Final = frozenset({*(state.name for state in AuthorizationState), LegalBasis.STATUTORY_DUTY.name})
+_USE_STATES: Final = frozenset(state.name for state in UseState)
 _STATUS_CODES: Final = frozenset(
     {
         "OK",
@@ -86,6 +89,8 @@ class NodeMetrics:
         self._verify = _Counts(
             meter, "code_verify_total", ("outcome", "scope"), description="Codes scanned or verified (验码)"
         )
+        self._grants = _Counts(meter, "grant_total", ("decision",), description="What became of authorizations (授权)")
+        self._uses = _Counts(meter, "license_use_total", ("state",), description="Uses of licences (调用证照)")
         self._shed = _Counts(
             meter, "shed_total", ("queue",), description="Calls refused because a bounded queue was full"
         )
@@ -105,6 +110,14 @@ class NodeMetrics:
     def code_verified(self, *, outcome: str, cross_region: bool) -> None:
         """It counts a trust decision; `scope` tells codes of this region from those of others."""
         self._verify.add(outcome if outcome in _OUTCOMES else OTHER, "cross" if cross_region else "local")
+
+    def authorization_decided(self, *, decision: str) -> None:
+        """It counts what became of an authorization; a statutory duty is never counted as a grant (N-35)."""
+        self._grants.add(decision if decision in _DECISIONS else OTHER)
+
+    def license_used(self, *, state: str) -> None:
+        """It counts a use of a licence: begun, delivered, or failed."""
+        self._uses.add(state if state in _USE_STATES else OTHER)
 
     def call_shed(self, *, queue: str) -> None:
         """It counts a call that a full queue turned away."""

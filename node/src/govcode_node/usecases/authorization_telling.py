@@ -9,6 +9,7 @@ from govcode_node.domain.events import AuthorizationChanged, AuthorizationReques
 from govcode_node.domain.ids import new_time_ordered_id
 from govcode_node.domain.licenses import LicenseUse
 from govcode_node.ports.stores import Transaction
+from govcode_node.ports.telemetry import DecisionCounters
 from govcode_node.usecases.event_feed import EventBell
 
 _NOBODY = AccountId("")
@@ -16,10 +17,15 @@ _NOBODY = AccountId("")
 
 
 class AuthorizationTeller:
-    """It writes events in the unit of the act, and rings once the unit is durable."""
+    """It writes events in the unit of the act, and rings once the unit is durable.
 
-    def __init__(self, *, bell: EventBell, random_bytes: Callable[[int], bytes]) -> None:
+    Attributes:
+        counters: Counts what is told of, once it is durable.
+    """
+
+    def __init__(self, *, bell: EventBell, random_bytes: Callable[[int], bytes], counters: DecisionCounters) -> None:
         """It rings the bell of the node's event feed."""
+        self.counters = counters
         self._bell = bell
         self._random_bytes = random_bytes
 

@@ -28,6 +28,7 @@ from govcode_node.domain.authorizations import (
 )
 from govcode_node.domain.callers import Call
 from govcode_node.domain.catalogue import LicenseType
+from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.consent_pages import ConsentPage, consent_page
 from govcode_node.domain.digests import sm3
 from govcode_node.domain.errors import InvalidFieldError
@@ -193,7 +194,9 @@ class Deciding:
     ) -> StepUp | None:
         """It finishes the check that sensitive items need; one that was made without need counts as well."""
         granted = frozenset(item.item_no for item in items if item.granted)
-        needed = any(item.sensitive and item.granted for item in items)
+        # Whoever acts for an entity without a mandate is proved to be its representative now (6.3-19).
+        entity = case.authorization.subject_kind is SubjectKind.LEGAL_ENTITY and case.decider.mandate is None
+        needed = any(item.granted and (item.sensitive or entity) for item in items)
         if command.check is None:
             if needed:
                 raise StepUpRequiredError
@@ -247,6 +250,7 @@ class Deciding:
             return found
 
         decided = await self._database.run(write)
+        self._teller.counters.authorization_decided(decision=consent.decision.name)
         self._teller.ring(decided)
         return decided
 

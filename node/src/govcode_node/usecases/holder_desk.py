@@ -23,7 +23,7 @@ from govcode_node.domain.authorizations import (
     SubjectUnreachableError,
 )
 from govcode_node.domain.callers import Call
-from govcode_node.domain.catalogue import MAX_PERIOD, AuthorizationOutOfPolicyError
+from govcode_node.domain.catalogue import MAX_PERIOD, MAX_USES, AuthorizationOutOfPolicyError
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
@@ -115,6 +115,8 @@ class HolderDesk:
         now = self._clock.now()
         if not timedelta() < request.period <= MAX_PERIOD:
             raise AuthorizationOutOfPolicyError(field="period", limit=f"{MAX_PERIOD.days} d")
+        if not 1 <= request.max_uses <= MAX_USES:
+            raise AuthorizationOutOfPolicyError(field="max_uses", limit=f"1..{MAX_USES}")
         grant = await self._statutory_grant(request, now)
 
         def take_in(tx: Transaction) -> Authorization:
@@ -131,6 +133,8 @@ class HolderDesk:
             return authorization
 
         authorization = await self._database.run(take_in)
+        if authorization.statutory:
+            self._teller.counters.authorization_decided(decision=LegalBasis.STATUTORY_DUTY.name)
         self._teller.ring(authorization)
         return authorization
 

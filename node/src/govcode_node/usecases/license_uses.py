@@ -292,6 +292,7 @@ class LicenseUses:
                 self._teller.used(tx, begun.authorization, replace(begun.use, state=UseState.DELIVERED), now=now)
 
         await self._database.run(finish)
+        self._teller.counters.license_used(state=UseState.DELIVERED.name)
         self._teller.ring(begun.authorization)
 
     async def _give_back(self, call: Call, begun: _Begun) -> None:
@@ -302,6 +303,7 @@ class LicenseUses:
                 note_use(tx, call, begun.use, AuditAction.LICENSE_USE_FAILED, now=now)
 
         await self._database.run(give_back)
+        self._teller.counters.license_used(state=UseState.FAILED.name)
 
     def _now(self) -> datetime:
         now = self._clock.now()

@@ -104,4 +104,5 @@ class UndecidedSweep:
             )
 
         await self._database.run(write)
+        self._teller.counters.authorization_decided(decision=timed_out.name)
         self._teller.ring(authorization)

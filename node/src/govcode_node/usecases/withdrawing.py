@@ -124,6 +124,7 @@ class Withdrawing:
                 return withdrawn
 
             authorization = await self._database.run(write)
+            self._teller.counters.authorization_decided(decision=authorization.state.name)
             self._forget(authorization)
             return authorization, False
 
@@ -135,7 +136,9 @@ class Withdrawing:
         return [
             await self._prepare(authorization, reason=closing, signed=None, now=now)
             for authorization in held
-            if authorization.state_at(now) in {AuthorizationState.PENDING, AuthorizationState.GRANTED}
+            # A statutory duty ends with the account without a word of the holder's.
+            if not authorization.statutory
+            and authorization.state_at(now) in {AuthorizationState.PENDING, AuthorizationState.GRANTED}
         ]
 
     def close(self, tx: Transaction, call: Call, prepared: Sequence[PreparedWithdrawal], *, now: datetime) -> None:
