@@ -3,12 +3,15 @@
 import dataclasses
 import io
 import itertools
+import tracemalloc
 from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+from asn1crypto import core
 from govcode_node.providers.licence.faults import OfdFault, OfdRefusedError
 from govcode_node.providers.licence.seals import SealTrust
+from govcode_node.providers.licence.ses_asn1 import SesSignature
 from govcode_node.providers.licence.specimen_keys import issue_certificate
 from govcode_node.providers.licence.specimens import (
     SEAL,
@@ -340,6 +343,19 @@ def test_garbage_as_a_seal_is_refused(data: bytes) -> None:
     content = parts()
     content[SIGNED_VALUE] = data
     assert fault_of(content) is OfdFault.SEAL_BROKEN
+
+
+@pytest.mark.parametrize("tail", [b"\x05\x00" * 400_000, b"\x30\x80" * 400_000])
+def test_seal_with_endless_lists_is_refused_before_they_are_parsed(tail: bytes) -> None:
+    value = SesSignature.load(parts()[SIGNED_VALUE])
+    value["to_sign"]["eseal"]["seal_info"]["property"]["cert_list"] = core.Any(core.Sequence(contents=tail))
+    content = parts() | {SIGNED_VALUE: value.dump(force=True)}
+    tracemalloc.start()
+    try:
+        assert fault_of(content) is OfdFault.SEAL_BROKEN
+        assert tracemalloc.get_traced_memory()[1] < 16 * 1024 * 1024
+    finally:
+        tracemalloc.stop()
 
 
 def without(content: Parts, name: str) -> Parts:

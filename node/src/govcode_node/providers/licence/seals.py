@@ -29,11 +29,12 @@ from govcode_node.providers.licence.ses_asn1 import (
     CertInfoList,
     SesSignature,
     check_complete,
+    check_shape,
     raw_signature,
     sm2_point,
 )
 
-MAX_SIGNED_VALUE_BYTES: Final = 4 * 1024 * 1024
+MAX_SIGNED_VALUE_BYTES: Final = 1024 * 1024
 CLOCK_TOLERANCE: Final = timedelta(minutes=5)
 """How far ahead the clock of a sealing machine may be."""
 
@@ -353,6 +354,7 @@ def _check_times(used: UsedSeal, authority: SealCertificate, *, honours_sealing_
 
 def _parsed(kind: Any, data: bytes) -> Any:
     """It parses DER and looks at every value once, since asn1crypto parses only what is asked for."""
+    check_shape(data)
     value = kind.load(data, strict=True)
     value.native  # noqa: B018 - parses everything
     return value

@@ -11,6 +11,13 @@ from asn1crypto import core, keys, x509
 SM2_WITH_SM3: Final = "1.2.156.10197.1.501"
 SM2_CURVE: Final = "1.2.156.10197.1.301"
 SEAL_VERSION: Final = 4
+MAX_ITEMS: Final = 2_000
+"""Values in one structure; a seal with its certificates has about a hundred."""
+
+_CONSTRUCTED: Final = 0x20
+_HIGH_TAG: Final = 0x1F
+_LONG_LENGTH: Final = 0x80
+_LENGTH_BYTES: Final = 4
 CERTIFICATES: Final = 1
 """The seal lists whole certificates of those who may use it."""
 CERTIFICATE_DIGESTS: Final = 2
@@ -140,6 +147,40 @@ class EcSignature(core.Sequence):
 
 
 Certificate = x509.Certificate
+
+
+def check_shape(data: bytes) -> None:
+    """It raises unless data are one DER value of a bounded number of values inside.
+
+    A parser makes an object of a few hundred bytes from each value of two, so they are counted before it sees them.
+    Lengths are checked to be definite and in their place on the way; everything else is the parser's.
+
+    Raises:
+        ValueError: They are not.
+    """
+    waiting = [(0, len(data))]
+    items = 0
+    while waiting:
+        at, end = waiting.pop()
+        while at < end:
+            items += 1
+            if items > MAX_ITEMS:
+                raise ValueError("too many values")
+            constructed = data[at] & _CONSTRUCTED
+            if data[at] & _HIGH_TAG == _HIGH_TAG or at + 2 > end:
+                raise ValueError("a value without its length, or of an unknown kind")
+            start, length = at + 2, data[at + 1]
+            if length & _LONG_LENGTH:
+                size = length & ~_LONG_LENGTH
+                length = int.from_bytes(data[start : start + size], "big")
+                start += size
+                if not 1 <= size <= _LENGTH_BYTES:
+                    raise ValueError("a length of another form than DER")
+            at = start + length
+            if at > end:
+                raise ValueError("a value that is longer than what holds it")
+            if constructed:
+                waiting.append((start, at))
 
 
 def check_complete(value: core.Sequence) -> None:
