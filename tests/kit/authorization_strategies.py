@@ -120,7 +120,7 @@ def consent_requests(draw: st.DrawFn) -> ConsentRequest:
         period=draw(LASTING),
         legal_basis=basis,
         statutory_duty=draw(DUTIES) if statutory else None,
-        secret=statutory and draw(st.booleans()),
+        holder_untold=statutory and draw(st.booleans()),
         requested_at=draw(MOMENTS),
         scene_class=draw(st.sampled_from(SceneClass)),
     )

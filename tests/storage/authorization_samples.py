@@ -189,7 +189,7 @@ def matter(**changes: Any) -> Matter:
         "max_uses": 5,
         "max_period": timedelta(days=90),
         "subject_kinds": frozenset({SubjectKind.PERSON, SubjectKind.LEGAL_ENTITY}),
-        "statutory_basis": StatutoryBasis(statute="食品安全法 110 条", secret=True),
+        "statutory_basis": StatutoryBasis(statute="食品安全法 110 条", holder_untold=True),
         "registered_at": NOW,
     }
     return Matter(**fields | changes)

@@ -69,7 +69,7 @@ async def test_matters_get_the_next_version_for_each_application(database: Datab
 
     first = await add()
     second = await add(statutory_basis=None, items=(), max_retention=timedelta(), registered_at=LATER)
-    open_duty = await add(app_id="other-app", statutory_basis=replace(first.statutory_basis, secret=False))
+    open_duty = await add(app_id="other-app", statutory_basis=replace(first.statutory_basis, holder_untold=False))
     later_code = await add(matter_code="42-0999")
     assert first == samples.matter(version=1)
     assert second.version == 2

@@ -49,7 +49,7 @@ MATTER = Matter(
     max_uses=3,
     max_period=timedelta(days=1),
     subject_kinds=frozenset({SubjectKind.LEGAL_ENTITY}),
-    statutory_basis=StatutoryBasis(statute="市场主体登记管理条例 第十条", secret=False),
+    statutory_basis=StatutoryBasis(statute="市场主体登记管理条例 第十条", holder_untold=False),
     registered_at=NOT_YET,
 )
 

@@ -98,7 +98,7 @@ class ConsentRequest:
         period: For how long it may be used after the decision.
         legal_basis: Consent or statutory duty.
         statutory_duty: The duty, for that basis.
-        secret: Whether the law forbids telling the holder.
+        holder_untold: Whether the law forbids telling the holder.
         requested_at: When it was asked.
         scene_class: Kind of scene.
     """
@@ -123,7 +123,7 @@ class ConsentRequest:
     period: timedelta
     legal_basis: LegalBasis = LegalBasis.CONSENT
     statutory_duty: StatutoryDuty | None = None
-    secret: bool = False
+    holder_untold: bool = False
     requested_at: datetime
     scene_class: SceneClass
 

@@ -116,11 +116,11 @@ class StatutoryBasis:
 
     Attributes:
         statute: The statute and its article.
-        secret: Whether the law forbids telling the holder.
+        holder_untold: Whether the law forbids telling the holder.
     """
 
     statute: str
-    secret: bool = False
+    holder_untold: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -166,7 +166,7 @@ class AuthorizationReading:
         rows = await self._database.read(query)
         page = rows[:page_size]
         more = page[-1].authorization_id if len(rows) > page_size else ""
-        return AuthorizationPage(authorizations=[one for one in page if not one.request.secret], next_page_token=more)
+        return AuthorizationPage(authorizations=[one for one in page if not one.request.holder_untold], next_page_token=more)
 
     async def list_uses(
         self, call: Call, *, session_token: str, authorization_id: str, page_size: int, page_token: str
@@ -186,13 +186,13 @@ class AuthorizationReading:
                 account_id, authorization_id=authorization_id, before=page_token, limit=page_size + 1
             )
             of = {use.authorization_id: tx.authorizations.get(use.authorization_id) for use in uses}
-            secret = frozenset(key for key, found in of.items() if found is not None and found.request.secret)
-            return uses, secret
+            untold = frozenset(key for key, found in of.items() if found is not None and found.request.holder_untold)
+            return uses, untold
 
-        rows, secret = await self._database.read(query)
+        rows, untold = await self._database.read(query)
         page = rows[:page_size]
         more = page[-1].use_id if len(rows) > page_size else ""
-        return UsePage(uses=[use for use in page if use.authorization_id not in secret], next_page_token=more)
+        return UsePage(uses=[use for use in page if use.authorization_id not in untold], next_page_token=more)
 
     async def export(self, call: Call, *, authorization_id: str, session_token: str) -> ExportedAuthorization:
         """It hands out all evidence of an authorization: to its holder by session, to an auditor by id.

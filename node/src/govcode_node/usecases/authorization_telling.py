@@ -62,7 +62,7 @@ class AuthorizationTeller:
 
     def used(self, tx: Transaction, authorization: Authorization, use: LicenseUse, *, now: datetime) -> None:
         """It tells the holder of a use, unless the law forbids it."""
-        if authorization.request.secret or authorization.account_id is None:
+        if authorization.request.holder_untold or authorization.account_id is None:
             return
         kind = LicenseUsed(
             authorization_id=use.authorization_id,

@@ -59,7 +59,7 @@ def decider_of(
     authorization = tx.authorizations.get(authorization_id)
     if authorization is None or authorization.account_id is None:
         raise AuthorizationNotFoundError(authorization_id)
-    if authorization.request.secret:
+    if authorization.request.holder_untold:
         raise AuthorizationNotFoundError(authorization_id)
     relation_id, mandate = "", None
     if mandate_id or authorization.account_id != holder.account.account_id:

@@ -6,7 +6,7 @@ from it, the record and the events are one unit.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from govcode_node.domain.audit import AuditAction
@@ -62,7 +62,7 @@ class DecideCommand:
     """
 
     biz_serial: str
-    session_token: str
+    session_token: str = field(repr=False)
     proof: HolderProof
     check: FinishedCheck | None = None
 

@@ -207,7 +207,7 @@ class HolderDesk:
         )
         if not statutory:
             self._teller.asked(tx, authorization, now=now)
-        elif not request.secret:
+        elif not request.holder_untold:
             self._teller.changed(tx, authorization, state=AuthorizationState.GRANTED, holder=True, now=now)
 
 

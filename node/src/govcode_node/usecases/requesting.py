@@ -226,7 +226,7 @@ class AuthorizationRequests:
             period=command.period,
             legal_basis=command.legal_basis,
             statutory_duty=command.statutory_duty if statutory else None,
-            secret=statutory and matter.statutory_basis is not None and matter.statutory_basis.secret,
+            holder_untold=statutory and matter.statutory_basis is not None and matter.statutory_basis.holder_untold,
             requested_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
             scene_class=row.scene_class,
         )

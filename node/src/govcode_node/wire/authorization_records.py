@@ -79,7 +79,7 @@ def consent_request_to_proto(request: ConsentRequest) -> recordv1.ConsentRequest
         period=span_to_proto(request.period),
         legal_basis=LEGAL_BASES.to_proto(request.legal_basis),
         statutory_duty=statutory_duty_to_proto(request.statutory_duty),
-        secret=request.secret,
+        secret=request.holder_untold,
         request_time=moment_to_proto(request.requested_at),
         scene_class=SCENE_CLASSES.to_proto(request.scene_class),
     )
@@ -122,7 +122,7 @@ def consent_request_from_proto(message: recordv1.ConsentRequest) -> ConsentReque
         period=_lasting(message.period, "period"),
         legal_basis=basis,
         statutory_duty=statutory_duty_from_proto(message.statutory_duty) if statutory else None,
-        secret=message.secret,
+        holder_untold=message.secret,
         requested_at=stated_moment(message, "request_time"),
         scene_class=stated_scene_class(message.scene_class, "scene_class"),
     )

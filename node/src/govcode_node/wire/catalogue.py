@@ -93,7 +93,7 @@ def matter_to_proto(matter: Matter) -> cataloguev1.Matter:
         subject_kinds=[SUBJECT_KINDS.to_proto(one) for one in sorted(matter.subject_kinds)],
         statutory_basis=None
         if basis is None
-        else cataloguev1.StatutoryBasis(statute=basis.statute, secret=basis.secret),
+        else cataloguev1.StatutoryBasis(statute=basis.statute, secret=basis.holder_untold),
         register_time=moment_to_proto(matter.registered_at),
     )
 
@@ -230,5 +230,5 @@ def _period(message: cataloguev1.Matter) -> timedelta:
 def _basis(message: cataloguev1.StatutoryBasis) -> StatutoryBasis:
     return StatutoryBasis(
         statute=checks.text(message.statute, "matter.statutory_basis.statute", longest=MAX_TEXT),
-        secret=message.secret,
+        holder_untold=message.secret,
     )

@@ -215,7 +215,7 @@ def _matter_row(matter: Matter) -> Parameters:
         matter.max_period // _MILLISECOND,
         _kinds_to_text(matter.subject_kinds),
         None if basis is None else basis.statute,
-        int(basis is not None and basis.secret),
+        int(basis is not None and basis.holder_untold),
         to_ms(matter.registered_at),
     )
 
@@ -236,7 +236,7 @@ def _matter(row: tuple[Any, ...]) -> Matter:
         max_uses=row[8],
         max_period=row[9] * _MILLISECOND,
         subject_kinds=_kinds(row[10]),
-        statutory_basis=None if row[11] is None else StatutoryBasis(statute=row[11], secret=bool(row[12])),
+        statutory_basis=None if row[11] is None else StatutoryBasis(statute=row[11], holder_untold=bool(row[12])),
         registered_at=from_ms(row[13]),
     )
 
