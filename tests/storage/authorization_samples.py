@@ -63,7 +63,7 @@ def request(**changes: Any) -> ConsentRequest:
         "period": timedelta(hours=2),
         "legal_basis": LegalBasis.STATUTORY_DUTY,
         "statutory_duty": StatutoryDuty(statute="食品安全法 110 条", approval_reference="江岸 2026-7"),
-        "secret": True,
+        "holder_untold": True,
         "requested_at": NOW,
         "scene_class": SceneClass.COUNTER,
     }
