@@ -29,6 +29,14 @@ def test_signing_in_on_another_phone_moves_the_account(node: FakeNode, twin: Twi
     assert len(twin.do("codes.list_sessions", session_token=second.session.session_token)) == 2
 
 
+def test_signing_in_again_on_the_same_phone_opens_a_further_session(node: FakeNode, twin: Twin) -> None:
+    phone = node.person("张样例")
+    first, second = [twin.do("codes.sign_in", phone=phone, terms_version="1") for _ in range(2)]
+    assert second.moved is False
+    for signed_in in (first, second):
+        twin.do("codes.present", session_token=signed_in.session.session_token)
+
+
 def test_a_judgement_is_no_error(node: FakeNode, twin: Twin) -> None:
     code = node.present(node.person("李示范"), one_time=True)
     outcomes = []

@@ -190,7 +190,7 @@ class Sandbox:
         )
 
     def phone(self, who: str = "", *, now: Callable[[], datetime] = _utc_now) -> SandboxPhone:
-        """It gives a person a phone with a fresh device key.
+        """It gives a person a phone: the one on which the sandbox opened the account, or one with a fresh device key.
 
         Args:
             who: Key or name of a subject of the file; the first one where empty.
@@ -201,9 +201,12 @@ class Sandbox:
         """
         for subject in self.facts["subjects"]:
             if not who or who in (subject.get("key"), subject["name"]):
+                opened = self.facts.get("holders", {}).get(subject.get("key"), {})
+                scalar = opened.get("device_private_key_hex")
+                key = Sm2PrivateKey.generate() if scalar is None else Sm2PrivateKey.from_scalar(bytes.fromhex(scalar))
                 return SandboxPhone(
                     name=subject["name"],
-                    device=HolderDevice.generate(now=now),
+                    device=HolderDevice(key, now=now),
                     _number=subject["id_number"],
                     _secret=subject["secret"],
                     _uscc=subject.get("uscc", ""),

@@ -41,7 +41,7 @@ class SignedIn:
     Attributes:
         account_id: The account.
         session: The session; `session_token` is its secret.
-        moved: Whether the account was open before and moved to this device.
+        moved: Whether the account was open on another device, and moved to this one.
     """
 
     account_id: str
@@ -164,7 +164,7 @@ class AccountActs(AsyncArea):
         subject_kind: int | str = "PERSON",
         timeout: float | None = None,
     ) -> SignedIn:
-        """It opens the holder's account on a phone, or moves the account there where it is open already.
+        """It opens the holder's account on a phone, a further session where it is open there, or moves it there.
 
         For tests, demonstrations and kiosks, which have phone and back end in one place; a real back end gets the
         pieces from the phone and calls `begin_identification`, `open_account` or `bind_device` itself.
@@ -194,6 +194,19 @@ class AccountActs(AsyncArea):
                 raise
         else:
             return SignedIn(account_id=opened.account.account_id, session=opened.session, moved=False)
+        begun = await self.begin_identification(subject_kind=subject_kind, timeout=timeout)
+        try:
+            further = await self.open_session(
+                identification_id=begun.identification_id,
+                provider_blob=phone.identify(begun),
+                proof=phone.device.prove_open_session(identification_id=begun.identification_id),
+                timeout=timeout,
+            )
+        except NodeError as error:
+            if error.reason != "DEVICE_NOT_BOUND":
+                raise
+        else:
+            return SignedIn(account_id=further.session.account_id, session=further.session, moved=False)
         begun = await self.begin_identification(subject_kind=subject_kind, timeout=timeout)
         bound = await self.bind_device(
             identification_id=begun.identification_id,

@@ -14,6 +14,7 @@ from govcode.code.v1 import code_base_service_pb2 as basev1
 from govcode.code.v1 import code_base_service_pb2_grpc as basev1_grpc
 from govcode.common.v1 import subject_pb2
 
+from govcode_client.sm2 import key_id_of
 from govcode_client.testing._refusals import RefusedError
 from govcode_client.testing._world import Code, FakeWorld, digest, stamp, verdict_of
 
@@ -60,6 +61,8 @@ class FakeApplicationServicer(appv1_grpc.CodeApplicationServiceServicer):
         account = world.account_of(world.identify(request.identification))
         if account is None:
             raise RefusedError("ACCOUNT_NOT_FOUND")
+        if request.proof.device_key_id != key_id_of(account.device_point):
+            raise RefusedError("DEVICE_NOT_BOUND")
         world.proved(request.proof, statement_pb2.OpenSessionStatement, account.device_point)
         return appv1.OpenSessionResponse(session=world.open_session(account))
 
