@@ -4,27 +4,37 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
 
+from google.protobuf.duration_pb2 import Duration
 from govcode.business.v1 import business_management_service_pb2 as pb
-from govcode.business.v1 import registry_pb2
+from govcode.business.v1 import catalogue_pb2, registry_pb2
 from govcode.code.v1.service_code_pb2 import CodeProfile
 from govcode.common.v1.scene_pb2 import SceneClass
 from govcode.common.v1.subject_pb2 import SubjectKind
-from govcode_client import Client, ClientIdentity
+from govcode_client import AsyncClient, Client, ClientIdentity
 
 from govcode_node.commands.holders import new_serial
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.numbers import complete_uscc
 from govcode_node.pki import DevelopmentPki
+from govcode_node.sandbox.licences import (
+    LICENCE_TYPES,
+    MATTERS,
+    MAX_USES,
+    SandboxLicenceType,
+    SandboxMatter,
+)
 from govcode_node.sandbox.nodes import SandboxNodes
 from govcode_node.sandbox.plan import (
     CLINIC_APP,
     CLINIC_SCENE,
     COUNTER_APP,
     HOLDER_APP,
+    LICENCE_SYSTEM,
     SCANNER,
     SCENES,
     SUSPENDED_APP,
     SUSPENDED_SCANNER,
+    VIRTUAL_APP,
     SandboxScene,
 )
 
@@ -87,25 +97,43 @@ class NodeCallers:
         return self._client(CallerClass.APP, HOLDER_APP)
 
     @cached_property
+    def virtual_app(self) -> Client:
+        """The back end of the holders that answer by themselves."""
+        return self._client(CallerClass.APP, VIRTUAL_APP)
+
+    def virtual_app_async(self) -> AsyncClient:
+        """The same, for the event loop; its caller closes it."""
+        address, identity, server_name = self._line(CallerClass.APP, VIRTUAL_APP)
+        return AsyncClient(address, identity, server_name=server_name, timeout=_TIMEOUT)
+
+    @cached_property
     def counter_app(self) -> Client:
         """The counters' application."""
         return self._client(CallerClass.APP, COUNTER_APP)
 
     def _client(self, caller_class: CallerClass, name: str) -> Client:
+        address, identity, server_name = self._line(caller_class, name)
+        client = Client(address, identity, server_name=server_name, timeout=_TIMEOUT)
+        self._clients.append(client)
+        return client
+
+    def _line(self, caller_class: CallerClass, name: str) -> tuple[str, ClientIdentity, str]:
         issued = self._nodes.pki.issue(caller_class, name, region=self._node_id)
         identity = ClientIdentity(
             certificate=issued.certificate_pem,
             key=issued.key_pem,
             roots=self._nodes.pki.roots_path.read_bytes(),
         )
-        address, name = self._nodes.address(self._node_id), self._nodes.server_name(self._node_id)
-        client = Client(address, identity, server_name=name, timeout=_TIMEOUT)
-        self._clients.append(client)
-        return client
+        return self._nodes.address(self._node_id), identity, self._nodes.server_name(self._node_id)
 
 
-def register_parties(business: Client, region: str) -> None:
+def register_parties(business: Client, region: str, *, encryption_key: bytes) -> None:
     """It registers, approves and enables what a node of the sandbox knows: scenes, organisations, applications.
+
+    Args:
+        business: The node's business operator.
+        region: The node's region.
+        encryption_key: Public point of the key to which licences are sealed for the counter.
 
     Raises:
         ClientError: The node refuses.
@@ -116,6 +144,8 @@ def register_parties(business: Client, region: str) -> None:
     public = [scene.scene_no for scene in SCENES if scene.scene_no != CLINIC_SCENE]
     centre = registrar.organisation("沙箱数据中心", f"11{region}MA9TEXT01")
     registrar.application(HOLDER_APP, centre, kind="HOLDER")
+    registrar.application(VIRTUAL_APP, centre, kind="HOLDER")
+    registrar.application(LICENCE_SYSTEM, centre, kind="LICENSE_SYSTEM")
     hall = registrar.organisation("沙箱政务服务中心", f"12{region}MA9TEXT02")
     registrar.application(COUNTER_APP, hall, scene_nos=public)
     registrar.scanner(SCANNER, COUNTER_APP)
@@ -123,6 +153,31 @@ def register_parties(business: Client, region: str) -> None:
     registrar.application(SUSPENDED_APP, hall, scene_nos=public, suspended=True)
     clinic = registrar.organisation("沙箱门诊", f"12{region}MA9TEXT03")
     registrar.application(CLINIC_APP, clinic, scene_nos=[CLINIC_SCENE])
+    for planned in LICENCE_TYPES:
+        registrar.licence_type(planned)
+    for matter in MATTERS:
+        registrar.matter(matter, COUNTER_APP)
+    registrar.encryption_key(COUNTER_APP, encryption_key)
+
+
+def register_matter_codes(business: Client) -> dict[str, str]:
+    """It registers what a holder can scan (主扫) for each matter of persons, and gives the accounts by name.
+
+    Raises:
+        ClientError: The node refuses.
+    """
+    accounts: dict[str, str] = {}
+    for matter in MATTERS:
+        if matter.subject_kind == "PERSON":
+            subject = registry_pb2.PlacedSubject(
+                subject_kind=SubjectKind.SUBJECT_KIND_MATTER,
+                name=matter.zh,
+                app_id=COUNTER_APP,
+                matter_code=matter.matter_code,
+            )
+            request = pb.RegisterPlacedSubjectRequest(biz_serial=new_serial("PLACED"), subject=subject)
+            accounts[f"matter_{matter.key}"] = business.business.RegisterPlacedSubject(request).subject.account_id
+    return accounts
 
 
 class _Registrar:
@@ -142,6 +197,42 @@ class _Registrar:
             assurance_level=planned.assurance_level,
         )
         self._business.RegisterScene(pb.RegisterSceneRequest(biz_serial=new_serial("SCENE"), scene=scene))
+
+    def licence_type(self, planned: SandboxLicenceType) -> None:
+        licence_type = catalogue_pb2.LicenseType(
+            license_type=planned.license_type,
+            name=planned.zh,
+            fields=[
+                catalogue_pb2.LicenseTypeField(name=name, label=label, sensitive=name in planned.sensitive)
+                for name, label in planned.fields.items()
+            ],
+            subject_kinds=[SubjectKind.Value(f"SUBJECT_KIND_{planned.subject_kind}")],
+        )
+        request = pb.RegisterLicenseTypeRequest(biz_serial=new_serial("TYPE"), license_type=licence_type)
+        self._business.RegisterLicenseType(request)
+
+    def matter(self, planned: SandboxMatter, app_id: str) -> None:
+        matter = catalogue_pb2.Matter(
+            matter_code=planned.matter_code,
+            app_id=app_id,
+            name=planned.zh,
+            purpose="沙箱联调",
+            handling_means="核验后不留存",
+            items=[
+                catalogue_pb2.MatterItem(license_type=kind, field_names=fields, document=kind in planned.documents)
+                for kind, fields in planned.items.items()
+            ],
+            max_retention=Duration(seconds=86_400),
+            max_uses=MAX_USES,
+            max_period=Duration(seconds=30 * 86_400),
+            subject_kinds=[SubjectKind.Value(f"SUBJECT_KIND_{planned.subject_kind}")],
+        )
+        self._business.RegisterMatter(pb.RegisterMatterRequest(biz_serial=new_serial("MATTER"), matter=matter))
+
+    def encryption_key(self, app_id: str, point: bytes) -> None:
+        key = catalogue_pb2.ApplicationKey(app_id=app_id, public_key=point)
+        request = pb.RegisterApplicationKeyRequest(biz_serial=new_serial("KEY"), key=key)
+        self._business.RegisterApplicationKey(request)
 
     def organisation(self, name: str, uscc_stem: str) -> str:
         party = registry_pb2.RelyingParty(

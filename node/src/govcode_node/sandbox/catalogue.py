@@ -67,7 +67,7 @@ def _natural_outcomes(placed: Mapping[str, str]) -> list[dict[str, Any]]:
         _scan(outcome, placed[name], scenes.get(outcome, COUNTER_SCENE), way="natural")
         for outcome, name in ways.items()
         if name in placed
-    ] + [_scan("VALID", placed["peer_valid"], COUNTER_SCENE, way="natural")]
+    ] + [_scan("VALID", placed["peer"], COUNTER_SCENE, way="natural")]
 
 
 def _magic_outcomes(placed: Mapping[str, str]) -> list[dict[str, Any]]:

@@ -54,7 +54,8 @@ def sandbox(folder: Path, port: int, until_eof: bool, as_json: bool) -> None:
 
 
 async def _serve(state: Path, path: Path, *, port: int, until_eof: bool, ready: Callable[[str], None]) -> None:
-    from govcode_node.sandbox.world import open_sandbox, write_credentials  # noqa: PLC0415 - after quiet_grpc
+    from govcode_node.sandbox.credentials import write_credentials  # noqa: PLC0415 - after quiet_grpc
+    from govcode_node.sandbox.world import open_sandbox  # noqa: PLC0415 - likewise
 
     asked = asyncio.Event()
     loop = asyncio.get_running_loop()

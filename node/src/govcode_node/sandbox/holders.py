@@ -10,6 +10,7 @@ from govcode.code.v1 import code_application_service_pb2 as applicationv1
 from govcode.code.v1 import code_base_service_pb2 as basev1
 from govcode.code.v1 import service_code_pb2 as codev1
 from govcode_client import Client, HolderDevice, Sm2PrivateKey
+from govcode_client.device import session_id_of
 
 from govcode_node.commands.holders import HolderBackEnd, HolderSession, SyntheticHolder, new_serial
 from govcode_node.domain.regions import RegionCode
@@ -53,6 +54,7 @@ class OpenedHolder:
             "subject": self.subject.key,
             "account_id": self.session.account_id,
             "session_token": self.session.token,
+            "session_id": session_id_of(self.session.token),
             "device_key_id": self.session.device.key_id,
             "device_private_key_hex": self.key.to_scalar().hex(),
             "device_public_key_hex": self.key.public_key.to_point().hex(),
@@ -72,16 +74,21 @@ def open_holder(client: Client, subject: SandboxSubject, *, now: Callable[[], da
 
 
 def open_holders(client: Client, *, now: Callable[[], datetime]) -> dict[str, OpenedHolder]:
-    """It opens the accounts of all subjects that have one."""
+    """It opens the accounts that anybody may use."""
     return {subject.key: open_holder(client, subject, now=now) for subject in SUBJECTS if subject.opened}
+
+
+def open_virtual_holders(client: Client, *, now: Callable[[], datetime]) -> dict[str, OpenedHolder]:
+    """It opens the accounts of those who answer by themselves, at their own back end."""
+    return {subject.key: open_holder(client, subject, now=now) for subject in SUBJECTS if subject.answers}
 
 
 class CodeMaker:
     """It makes codes of one holder at one node."""
 
-    def __init__(self, callers: NodeCallers, holder: OpenedHolder) -> None:
-        """It acts for that holder."""
-        self._client = callers.holder_app
+    def __init__(self, callers: NodeCallers, holder: OpenedHolder, *, client: Client | None = None) -> None:
+        """It acts for that holder, through the holders' back end where no other client is given."""
+        self._client = client or callers.holder_app
         self._counter = callers.counter_app
         self._holder = holder
 
@@ -143,6 +150,23 @@ class PlacedCodes:
     texts: dict[str, str]
     revoked_code_id: bytes
     old_scan_id: str
+
+
+def make_matter_code(business: Client, account_id: str) -> str:
+    """It makes the printed code of a matter, which holders scan, as the business operator.
+
+    Raises:
+        ClientError: The node refuses.
+    """
+    apply = basev1.ApplyCodeRequest(
+        biz_serial=new_serial("APPLY"),
+        account_id=account_id,
+        code_mode=codev1.CODE_MODE_STATIC,
+        terminal_type=codev1.TERMINAL_TYPE_PRINTED,
+    )
+    ticket = business.code_base.ApplyCode(apply).ticket
+    made = business.code_base.MakeCode(basev1.MakeCodeRequest(biz_serial=new_serial("MAKE"), ticket=ticket))
+    return str(made.code.code_text)
 
 
 def place_codes(maker: CodeMaker, clock: SandboxClock) -> PlacedCodes:

@@ -20,7 +20,8 @@ from govcode_node.domain.nodes import NodeKeyPurpose
 from govcode_node.home import prefixes_of
 from govcode_node.pki import DevelopmentPki
 from govcode_node.sandbox.clock import SandboxClock
-from govcode_node.sandbox.plan import HUB, NAMES
+from govcode_node.sandbox.licences import licences_file_text
+from govcode_node.sandbox.plan import HOME, HUB, NAMES, PEER, people_file_text
 from govcode_node.storage.schema import migrate
 
 _SPREAD_LIMIT: Final = 30.0
@@ -60,6 +61,8 @@ interval = "1s"
 test_environment = true
 [identity]
 people_file = "{people}"
+[licences]
+{licences}
 [operators]
 business = ["business"]
 security = ["security"]
@@ -87,13 +90,12 @@ class SandboxNodes:
         apps: Those that run.
     """
 
-    def __init__(self, folder: Path, *, clock: SandboxClock, people: Path, around: Around) -> None:
+    def __init__(self, folder: Path, *, clock: SandboxClock, around: Around) -> None:
         """It starts nothing yet.
 
         Args:
             folder: For the nodes' files.
             clock: Their time.
-            people: File of the synthetic subjects.
             around: What is put around the parts of every node.
         """
         self.folder = folder
@@ -101,7 +103,8 @@ class SandboxNodes:
         self.pki = DevelopmentPki(folder / "certs", now=lambda: datetime.now(UTC) - timedelta(days=1))
         self.apps: dict[str, App] = {}
         self._clock = clock
-        self._people = people
+        self._people = folder / "subjects.toml"
+        self._licences = folder / "licences.toml"
         self._around = around
 
     def address(self, node_id: str) -> str:
@@ -115,7 +118,9 @@ class SandboxNodes:
         return Identity(FEDERATION_TRUST_DOMAIN, role, node_id).server_name
 
     def prepare(self, *node_ids: str) -> None:
-        """It makes the certificates of nodes, so that the root pool is whole before the first of them reads it."""
+        """It writes what all nodes share, and makes their certificates: the first of them reads the whole root pool."""
+        self._people.write_text(people_file_text(), encoding="utf-8")
+        self._licences.write_text(licences_file_text(), encoding="utf-8")
         for node_id in node_ids:
             self.pki.issue(CallerClass.HUB if node_id == HUB else CallerClass.NODE, node_id)
             self.pki.authority(node_id)
@@ -206,6 +211,7 @@ class SandboxNodes:
             "folder": folder,
             "hub": "" if node_id == HUB else self._hub_lines(),
             "people": self._people,
+            "licences": self._licence_lines() if node_id in (HOME, PEER) else "",
         }
         path = folder / "node.toml"
         path.write_text(_TEMPLATE.format_map(values), encoding="utf-8")
@@ -213,6 +219,9 @@ class SandboxNodes:
         make_keystore(config)
         migrate(config.storage.url.text)
         return path
+
+    def _licence_lines(self) -> str:
+        return f'folder = "licences"\nsynthetic_file = "{self._licences}"'
 
     def _hub_lines(self) -> str:
         point = self.signing_key(HUB)[1]

@@ -32,6 +32,8 @@ CLINIC_APP: Final = "clinic-app"
 SUSPENDED_APP: Final = "suspended-app"
 UNKNOWN_APP: Final = "unknown-app"
 LICENCE_SYSTEM: Final = "licence-service"
+VIRTUAL_APP: Final = "virtual-holder-app"
+"""The back end of the holders that answer by themselves."""
 SCANNER: Final = "counter-scanner-1"
 SUSPENDED_SCANNER: Final = "suspended-scanner-1"
 
@@ -120,8 +122,8 @@ class SandboxSubject:
         uscc: The company's number; None for a person.
         assurance_level: Strength of the identity check.
         suspended: Whether the identity provider confirms it no longer.
-        opened: Whether the sandbox opens an account with a device at home before it is ready.
-        answers: How the virtual holder answers authorization requests; empty where nobody answers by itself.
+        opened: Whether the sandbox opens an account with a device at home before it is ready, for anybody to use.
+        answers: How a virtual holder answers authorization requests, with an account of its own; empty for others.
     """
 
     key: str
@@ -154,11 +156,11 @@ _FREE: Final = tuple(
 )
 _MAGIC: Final = (
     _person(20, "holder", "张沙样", "has an account; its device and session are under `holders`", opened=True),
-    _person(21, "approver", "李准样", "approves every authorization request at once", opened=True, answers="approve"),
-    _person(22, "denier", "王拒样", "denies every authorization request", opened=True, answers="deny"),
-    _person(23, "ignorer", "赵默样", "never answers an authorization request", opened=True, answers="ignore"),
-    _person(24, "slow", "钱缓样", "approves after five seconds", opened=True, answers="slow"),
-    _person(25, "picker", "孙择样", "approves the first item and denies the others", opened=True, answers="one"),
+    _person(21, "approver", "李准样", "approves every authorization request at once", answers="approve"),
+    _person(22, "denier", "王拒样", "denies every authorization request", answers="deny"),
+    _person(23, "ignorer", "赵默样", "never answers an authorization request", answers="ignore"),
+    _person(24, "slow", "钱缓样", "approves after five seconds", answers="slow"),
+    _person(25, "picker", "孙择样", "approves the first item and denies the others", answers="one"),
     _person(26, "weak", "周弱样", "identity check of level 1: ASSURANCE_TOO_LOW in scene high_assurance",
             assurance_level=1, opened=True),
     _person(28, "stock", "冯存样", "its codes lie ready under `placed_codes`", opened=True),
