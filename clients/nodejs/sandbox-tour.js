@@ -10,13 +10,19 @@ const { outcomes, reasons } = sandbox.facts.magic;
 const callers = new Map();
 const faults = [];
 
+/** Requests are written as protobuf's JSON; `{serial}` stands for a serial that was never used before. */
+function fill(value) {
+  if (value === '{serial}') return newSerial('TOUR');
+  const duration = typeof value === 'string' && /^(\d+)s$/.exec(value);
+  return duration ? { seconds: Number(duration[1]) } : value;
+}
+
 /** It makes one call of the list. */
 async function call({ at = 'home', as, rpc, request, metadata, deadline_ms: deadline }) {
   const who = `${as}@${at}`;
   if (!callers.has(who)) callers.set(who, sandbox.app(as, at));
   const [service, method] = rpc.split('/');
-  // `{serial}` stands for a serial that was never used before.
-  const filled = JSON.parse(JSON.stringify(request), (_, value) => (value === '{serial}' ? newSerial('TOUR') : value));
+  const filled = JSON.parse(JSON.stringify(request), (_, value) => fill(value));
   const answer = callers.get(who).service(service)[method](filled, { metadata, ...(deadline ? { deadline } : {}) });
   if (answer[Symbol.asyncIterator] === undefined) return answer;
   for await (const piece of answer) return piece;
@@ -36,6 +42,7 @@ async function reasonOf(entry) {
   } catch (error) {
     if (!(error instanceof NodeError)) throw error;
     if (!error.adviceZh || !error.adviceEn || !error.requestId) faults.push(`${entry.reason}: the error has no words`);
+    if (entry.status && error.code !== entry.status) faults.push(`${entry.reason}: ${error.code}, not ${entry.status}`);
     return `ERROR_REASON_${error.reason}`;
   }
 }

@@ -2,11 +2,11 @@
 
 import { NodeError, Sm2Key, fetchLicence, newSerial, sm3 } from '../lib/index.js';
 
-/** What the counter asks for: the matter's own list in the sandbox, which an operator registered. */
+/** A licence with a document, which another region holds: granted, fetched, withdrawn. */
 export async function authorise(sandbox, holder, say) {
   const counter = sandbox.app('counter_app');
   const key = new Sm2Key(sandbox.facts.counter_app.encryption_private_key_hex);
-  const matter = sandbox.matter();
+  const matter = sandbox.matter('residence');
 
   const authorization = await ask(sandbox, counter, holder, matter);
   say(`asked for: ${authorization.items.map((item) => item.license_type_name || item.license_type).join(', ')}`);
@@ -22,6 +22,8 @@ export async function authorise(sandbox, holder, say) {
   const use = { authorization_id: decided.authorization_id, item_no: 1, matter_code: matter.matter_code };
   const licence = await fetchLicence(counter, { ...use, biz_serial: newSerial('FETCH') }, key);
   const names = licence.content.fields.map((field) => field.name).join(', ');
+  const trust = await sandbox.trust(counter);
+  trust.read(licence.delivery, 'LICENSE_DELIVERY', 'govcode.authorization.v1.LicenseDelivery');
   say(`fetched: ${names}, document ${licence.document.length} bytes, ${licence.header.remaining_uses} uses left`);
 
   const refused = { ...use, item_no: 2, biz_serial: newSerial('FETCH') };
@@ -37,6 +39,10 @@ export async function authorise(sandbox, holder, say) {
     authorization_id: decided.authorization_id,
   });
   say(`the holder sees ${uses.length} use: ${uses[0].relying_party_name}, ${uses[0].state}`);
+
+  const sensitive = await ask(sandbox, counter, holder, sandbox.matter('sensitive'));
+  const confirmed = await decide(holder, sensitive.authorization_id, { grantOnly: [1], say });
+  say(`a sensitive item, after a stronger identity check: ${confirmed.state}`);
 }
 
 /** The counter scans the holder's code and asks within ten minutes, within what is registered for the matter. */

@@ -9,3 +9,4 @@ export { DeliveryError, DeliveryReader, fetchLicence, openEnvelope } from './lic
 export { decode, encode, namesOf, timestamp } from './messages.js';
 export { Sandbox } from './sandbox.js';
 export { Sm2Key, sm3, verify } from './sm.js';
+export { TrustBundle } from './trust.js';

@@ -4,6 +4,7 @@
 import { readFileSync } from 'node:fs';
 
 import { Node } from './channel.js';
+import { TrustBundle } from './trust.js';
 
 export class Sandbox {
   constructor(path = process.env.GOVCODE_SANDBOX || 'sandbox/sandbox.json') {
@@ -32,8 +33,14 @@ export class Sandbox {
   }
 
   /** A matter (事项) of the counter with what may be asked for it: `matter_code` and `items`. */
-  matter() {
-    return this.facts.matters.default;
+  matter(name) {
+    return this.facts.matters[name];
+  }
+
+  /** The trust bundle of a node's application, checked by the key that the hub publishes. */
+  async trust(app) {
+    const { bundle } = await app.service('govcode.routing.v1.CodeRoutingService').GetTrustBundle({});
+    return new TrustBundle(bundle, Buffer.from(this.facts.hub.public_key_hex, 'hex'));
   }
 
   subject(name) {

@@ -10,7 +10,10 @@ import cn.govcode.authorization.v1.ListLicenseUsesRequest;
 import cn.govcode.authorization.v1.RequestAuthorizationRequest;
 import cn.govcode.authorization.v1.WaitAuthorizationRequest;
 import cn.govcode.code.v1.ScanCodeRequest;
+import cn.govcode.routing.v1.TrustBundle;
+import cn.govcode.sample.EvidenceChecker.EvidenceException;
 import com.google.protobuf.Duration;
+import com.google.protobuf.InvalidProtocolBufferException;
 import io.grpc.StatusRuntimeException;
 import java.util.ArrayList;
 import java.util.Collections;
@@ -26,23 +29,23 @@ final class Authorise {
     private final Sandbox sandbox;
     private final NodeClient counter;
     private final Sm2Key key;
-    private final Sandbox.Matter matter;
 
     private Authorise(Sandbox sandbox, NodeClient counter) {
         this.sandbox = sandbox;
         this.counter = counter;
         this.key = sandbox.encryptionKey();
-        this.matter = sandbox.matter();
     }
 
-    static void play(Sandbox sandbox, Holder holder) throws BrokenSealException {
+    static void play(Sandbox sandbox, Holder holder)
+            throws BrokenSealException, EvidenceException, InvalidProtocolBufferException {
         try (NodeClient counter = sandbox.app("counter_app")) {
             new Authorise(sandbox, counter).play(holder);
         }
     }
 
-    private void play(Holder holder) throws BrokenSealException {
-        Authorization asked = ask(holder.presentOnce().getCodeText());
+    /** A licence with a document, which another region holds: granted, fetched, withdrawn. Then a sensitive field. */
+    private void play(Holder holder) throws BrokenSealException, EvidenceException, InvalidProtocolBufferException {
+        Authorization asked = ask(holder, sandbox.matter("residence"));
         List<String> names = new ArrayList<>();
         for (AuthorizationItem item : asked.getItemsList()) {
             names.add(item.getLicenseTypeName());
@@ -60,6 +63,9 @@ final class Authorise {
         for (LicenseField field : licence.content().getFieldsList()) {
             fields.add(field.getName());
         }
+        TrustBundle trust = TrustBundles.fetch(counter, sandbox.hubPoint());
+        TrustBundles.check(
+                trust, licence.evidence(), "LICENSE_DELIVERY", "govcode.authorization.v1.LicenseDelivery");
         Sample.say(
                 "  fetched: " + String.join(", ", fields) + ", document " + licence.document().length + " bytes, "
                         + licence.header().getRemainingUses() + " uses left");
@@ -78,14 +84,18 @@ final class Authorise {
                         .build();
         List<LicenseUse> uses = holder.node().authorizations().listLicenseUses(ofThis).getUsesList();
         Sample.say("  the holder sees " + uses.size() + " use: " + uses.get(0).getRelyingPartyName());
+
+        String sensitive = ask(holder, sandbox.matter("sensitive")).getAuthorizationId();
+        new Decision(holder, sensitive).grantOnly(Collections.singleton(1));
+        Sample.say("  a sensitive item, after a stronger identity check: " + waitForDecision(sensitive).getState());
     }
 
     /** The counter scans the holder's code and asks within ten minutes, within what is registered for the matter. */
-    private Authorization ask(String codeText) {
+    private Authorization ask(Holder holder, Sandbox.Matter matter) {
         ScanCodeRequest scan =
                 ScanCodeRequest.newBuilder()
                         .setBizSerial(NodeClient.newSerial("SCAN"))
-                        .setCodeText(codeText)
+                        .setCodeText(holder.presentOnce().getCodeText())
                         .setSceneNo(sandbox.scene("counter"))
                         .build();
         RequestAuthorizationRequest request =
@@ -122,7 +132,7 @@ final class Authorise {
                         .setBizSerial(NodeClient.newSerial("FETCH"))
                         .setAuthorizationId(granted.getAuthorizationId())
                         .setItemNo(itemNo)
-                        .setMatterCode(matter.code)
+                        .setMatterCode(granted.getMatterCode())
                         .build();
         return Delivery.fetch(counter, request, key);
     }

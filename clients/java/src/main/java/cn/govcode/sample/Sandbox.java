@@ -12,6 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.Paths;
 import java.util.ArrayList;
 import java.util.List;
+import org.bouncycastle.util.encoders.Hex;
 
 /**
  * The credentials file that {@code govcode sandbox} writes. Production has the same things from elsewhere: addresses from the
@@ -35,16 +36,19 @@ public final class Sandbox {
 
     /** The sandbox's node, as one of the applications of the file. Example: {@code app("holder_app")}. */
     public NodeClient app(String name) {
-        return app(name, facts);
+        return app(name, "home");
     }
 
     /** The node of another region, as its counter. */
     public NodeClient peerCounter() {
-        return app("counter_app", facts.getAsJsonObject("peer"));
+        return app("counter_app", "peer");
     }
 
-    private NodeClient app(String name, JsonObject where) {
-        JsonObject app = where.getAsJsonObject(name);
+    /** One of the sandbox's nodes, {@code home}, {@code peer} or {@code hub}, as one of the callers of the file. */
+    NodeClient app(String name, String at) {
+        JsonObject where = at.equals("home") ? facts : facts.getAsJsonObject(at);
+        // The peer has applications of its own region; all other callers are those of the home region.
+        JsonObject app = (where.has(name) ? where : facts.getAsJsonObject("callers")).getAsJsonObject(name);
         return new NodeClient(
                 text(where, "target"),
                 text(where, "server_name"),
@@ -83,6 +87,11 @@ public final class Sandbox {
         return Sm2Key.ofHex(text(facts.getAsJsonObject("counter_app"), "encryption_private_key_hex"));
     }
 
+    /** The hub's public point. */
+    public byte[] hubPoint() {
+        return Hex.decode(text(facts.getAsJsonObject("hub"), "public_key_hex"));
+    }
+
     /** A matter (事项) of the counter with what may be asked for it. */
     public static final class Matter {
         final String code;
@@ -93,9 +102,9 @@ public final class Sandbox {
         }
     }
 
-    /** The matter that the operator registered for the counter. */
-    public Matter matter() {
-        JsonObject entry = facts.getAsJsonObject("matters").getAsJsonObject("default");
+    /** One of the matters that the operator registered for the counter. */
+    public Matter matter(String name) {
+        JsonObject entry = facts.getAsJsonObject("matters").getAsJsonObject(name);
         Matter matter = new Matter(text(entry, "matter_code"));
         for (JsonElement item : entry.getAsJsonArray("items")) {
             JsonObject asked = item.getAsJsonObject();
@@ -103,12 +112,17 @@ public final class Sandbox {
                     AuthorizationItem.newBuilder()
                             .setLicenseType(text(asked, "license_type"))
                             .setDocument(asked.has("document") && asked.get("document").getAsBoolean());
-            for (JsonElement name : asked.getAsJsonArray("field_names")) {
-                builder.addFieldNames(name.getAsString());
+            for (JsonElement field : asked.getAsJsonArray("field_names")) {
+                builder.addFieldNames(field.getAsString());
             }
             matter.items.add(builder.build());
         }
         return matter;
+    }
+
+    /** Everything that the file says. */
+    JsonObject facts() {
+        return facts;
     }
 
     private static String text(JsonObject object, String name) {
