@@ -26,7 +26,7 @@ from govcode_node.domain.authorizations import (
 from govcode_node.domain.callers import Call
 from govcode_node.domain.catalogue import SUBJECT_TYPE
 from govcode_node.domain.digests import sm3
-from govcode_node.domain.errors import SerialConflictError
+from govcode_node.domain.errors import OverloadedError, SerialConflictError
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.ids import new_time_ordered_id
@@ -332,6 +332,7 @@ def begin_use(tx: Transaction, call: Call, use: LicenseUse, *, app_id: str, now:
     Raises:
         GrantWithdrawnError, GrantExpiredError, AuthorizationStateConflictError: It ended while the use was prepared.
         GrantExhaustedError: As many uses as were granted count already.
+        OverloadedError: Another process has begun a use under the serial in this moment.
     """
     authorization = usable_authorization(tx, use.authorization_id)
     authorization.check_usable(use.item_no, app_id=app_id, matter_code=None, now=now)
@@ -339,6 +340,12 @@ def begin_use(tx: Transaction, call: Call, use: LicenseUse, *, app_id: str, now:
         usable_authorization(tx, use.authorization_id).check_usable(
             use.item_no, app_id=app_id, matter_code=None, now=now
         )
+        begun = tx.authorizations.find_use(
+            authorization_id=use.authorization_id, caller=use.caller, biz_serial=use.biz_serial
+        )
+        if begun is not None and begun.state is not UseState.FAILED:
+            # Another process that shares the store has begun it in this moment; asked again, the caller goes on with it.
+            raise OverloadedError("uses", retry_after_seconds=0.2)
         raise GrantExhaustedError(authorization_id=use.authorization_id, item_no=use.item_no)
     note_use(tx, call, use, AuditAction.LICENSE_USE_BEGUN, now=now)
     return tx.authorizations.get(use.authorization_id) or authorization
