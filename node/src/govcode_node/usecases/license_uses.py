@@ -344,7 +344,7 @@ def begin_use(tx: Transaction, call: Call, use: LicenseUse, *, app_id: str, now:
             authorization_id=use.authorization_id, caller=use.caller, biz_serial=use.biz_serial
         )
         if begun is not None and begun.state is not UseState.FAILED:
-            # Another process that shares the store has begun it in this moment; asked again, the caller goes on with it.
+            # Another process that shares the store has just begun it; asked again, the caller goes on with it.
             raise OverloadedError("uses", retry_after_seconds=0.2)
         raise GrantExhaustedError(authorization_id=use.authorization_id, item_no=use.item_no)
     note_use(tx, call, use, AuditAction.LICENSE_USE_BEGUN, now=now)
