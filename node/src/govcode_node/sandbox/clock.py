@@ -29,14 +29,13 @@ class SandboxClock:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._ahead = timedelta()
-        self._aside = timedelta()
         self._frozen_at: datetime | None = None
 
     def now(self) -> datetime:
         """It gives the sandbox's moment, aware, in UTC."""
         frozen_at = self._frozen_at
         base = datetime.now(UTC) if frozen_at is None else frozen_at
-        return base + self._ahead + self._aside
+        return base + self._ahead
 
     def monotonic(self) -> float:
         """It gives seconds that only grow, and that grow on while the clock is frozen: connections live on them."""
@@ -74,9 +73,29 @@ class SandboxClock:
         with self._lock:
             self._frozen_at = None
 
+
+class HomeClock:
+    """The clock of the home node: the sandbox's, and another time for a moment, while codes of that time are made.
+
+    That happens before the node knows any other, since what it tells others of itself must be of the present.
+    """
+
+    def __init__(self, clock: SandboxClock) -> None:
+        """It shows the sandbox's time."""
+        self._clock = clock
+        self._aside = timedelta()
+
+    def now(self) -> datetime:
+        """It gives the moment that it shows."""
+        return self._clock.now() + self._aside
+
+    def monotonic(self) -> float:
+        """It gives seconds that only grow."""
+        return self._clock.monotonic()
+
     @contextmanager
     def aside(self, span: timedelta) -> Iterator[None]:
-        """It shows another time for a moment, while the sandbox makes codes of that time before anybody else calls."""
+        """It shows a time before or after the present one for the length of the block."""
         self._aside = span
         try:
             yield

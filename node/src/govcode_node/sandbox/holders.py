@@ -17,7 +17,7 @@ from govcode_node.domain.regions import RegionCode
 from govcode_node.domain.text_encodings import base32_encode
 from govcode_node.domain.zwm1 import Zwm1Codec
 from govcode_node.sandbox.callers import NodeCallers
-from govcode_node.sandbox.clock import SandboxClock
+from govcode_node.sandbox.clock import HomeClock
 from govcode_node.sandbox.plan import (
     COUNTER_SCENE,
     NOWHERE,
@@ -169,7 +169,7 @@ def make_matter_code(business: Client, account_id: str) -> str:
     return str(made.code.code_text)
 
 
-def place_codes(maker: CodeMaker, clock: SandboxClock) -> PlacedCodes:
+def place_codes(maker: CodeMaker, clock: HomeClock) -> PlacedCodes:
     """It makes codes of the home node."""
     placed = {"valid": maker.static().code_text}
     placed["scene_bound"] = maker.static(scene_no=ONE_TIME_SCENE).code_text

@@ -19,6 +19,7 @@ from govcode_node.domain.identities import FEDERATION_TRUST_DOMAIN, CallerClass,
 from govcode_node.domain.nodes import NodeKeyPurpose
 from govcode_node.home import prefixes_of
 from govcode_node.pki import DevelopmentPki
+from govcode_node.ports.clock import Clock
 from govcode_node.sandbox.clock import SandboxClock
 from govcode_node.sandbox.licences import licences_file_text
 from govcode_node.sandbox.plan import HOME, HUB, NAMES, PEER, people_file_text
@@ -125,15 +126,20 @@ class SandboxNodes:
             self.pki.issue(CallerClass.HUB if node_id == HUB else CallerClass.NODE, node_id)
             self.pki.authority(node_id)
 
-    async def start(self, node_id: str, *, port: int = 0) -> None:
+    async def start(self, node_id: str, *, port: int = 0, clock: Clock | None = None) -> None:
         """It starts a node; the hub first.
+
+        Args:
+            node_id: The node.
+            port: Its port; a free one where 0.
+            clock: A clock of its own; the one of all where None.
 
         Raises:
             OSError: The port is taken.
         """
         # Alembic works in one thread of a process at a time, so nodes are made one after another.
         config_file = await asyncio.to_thread(self._write, node_id, port)
-        self.apps[node_id] = await App.start(load_config(config_file), clock=self._clock, around=self._around)
+        self.apps[node_id] = await App.start(load_config(config_file), clock=clock or self._clock, around=self._around)
 
     async def stop(self, *node_ids: str) -> None:
         """It stops nodes, or all of them, the hub last."""

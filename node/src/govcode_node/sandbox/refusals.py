@@ -43,7 +43,7 @@ class Ready:
         old_scan_id: A scan of the counter of long ago.
     """
 
-    texts: Mapping[str, str]
+    texts: dict[str, str]
     tokens: Mapping[str, str]
     accounts: Mapping[str, str]
     revoked_code_id: bytes

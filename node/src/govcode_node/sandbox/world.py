@@ -15,7 +15,7 @@ from govcode.hub.v1 import hub_service_pb2 as hubv1
 from govcode_client import Sm2PrivateKey
 
 from govcode_node.sandbox.callers import NodeCallers, register_matter_codes, register_parties
-from govcode_node.sandbox.clock import SandboxClock
+from govcode_node.sandbox.clock import HomeClock, SandboxClock
 from govcode_node.sandbox.control import ClockServer
 from govcode_node.sandbox.credentials import Made, credentials_of
 from govcode_node.sandbox.holders import (
@@ -33,6 +33,8 @@ from govcode_node.sandbox.plan import AWAY, HOME, HUB, MEMBERS, PEER, SUBJECTS, 
 from govcode_node.sandbox.refusals import Ready
 from govcode_node.sandbox.virtual_holder import VirtualHolders
 
+_OTHERS: Final = {PEER: "peer", AWAY: "away", SUSPENDED: "suspended_issuer"}
+"""The nodes besides the home node, with the names of the codes that are made there."""
 _SETTLED_AGE: Final = 30.0
 """Seconds of age at which a trust bundle counts as fresh again after the clock has moved."""
 _OPENING_TIME: Final = -timedelta(hours=2)
@@ -67,13 +69,16 @@ async def open_sandbox(folder: Path, *, port: int = 0, say: Callable[[str], None
         ClientError: A node refuses what the sandbox is made of.
     """
     clock, magic = SandboxClock(), Magic()
+    home_clock = HomeClock(clock)
     nodes = SandboxNodes(folder, clock=clock, around=magic.around())
     async with AsyncExitStack() as stack:
         stack.push_async_callback(nodes.stop)
-        builder = _Builder(nodes=nodes, clock=clock, magic=magic, stack=stack)
-        await builder.start_nodes(port, say)
-        say("registering, opening accounts, placing codes")
-        made = await asyncio.to_thread(builder.fill)
+        builder = _Builder(nodes=nodes, clock=clock, home_clock=home_clock, magic=magic, stack=stack)
+        await builder.start_home(port, say)
+        say("opening accounts, placing codes")
+        made = await asyncio.to_thread(builder.fill_home)
+        await builder.start_others(say)
+        made.ready.texts.update(await asyncio.to_thread(builder.fill_others, made))
         await builder.let_nodes_go()
         await builder.wake_virtual_holders(made.virtual)
         control = await builder.open_clock()
@@ -87,34 +92,32 @@ class _Builder:
 
     nodes: SandboxNodes
     clock: SandboxClock
+    home_clock: HomeClock
     magic: Magic
     stack: AsyncExitStack
 
-    async def start_nodes(self, port: int, say: Callable[[str], None]) -> None:
+    async def start_home(self, port: int, say: Callable[[str], None]) -> None:
+        """It starts the hub and the home node, which does not know any other yet."""
         await asyncio.to_thread(self.nodes.prepare, HUB, *MEMBERS)
-        for node_id in (HUB, *MEMBERS):
-            say(f"starting node {node_id}")
-            await self.nodes.start(node_id, port=port if node_id == HOME else 0)
-        await self.nodes.admit(self._callers(HUB).security, *MEMBERS)
+        say("starting the hub and the home node")
+        await self.nodes.start(HUB)
+        await self.nodes.start(HOME, port=port, clock=self.home_clock)
 
-    def fill(self) -> Made:
-        """It registers the parties everywhere and makes accounts and codes."""
-        now = self.clock.now
+    def fill_home(self) -> Made:
+        """It registers the parties of the home node and makes accounts and codes there."""
+        now = self.home_clock.now
         keys = {node_id: Sm2PrivateKey.generate() for node_id in MEMBERS}
-        callers = {node_id: self._callers(node_id) for node_id in MEMBERS}
-        with self.clock.aside(_OPENING_TIME):
-            for node_id, key in keys.items():
-                register_parties(callers[node_id].business, node_id, encryption_key=key.public_key.to_point())
-        home = callers[HOME]
+        home = self._callers(HOME)
+        with self.home_clock.aside(_OPENING_TIME):
+            register_parties(home.business, HOME, encryption_key=keys[HOME].public_key.to_point())
         holders = open_holders(home.holder_app, now=now)
         virtual = open_virtual_holders(home.virtual_app, now=now)
-        codes = place_codes(CodeMaker(home, holders["stock"]), self.clock)
+        codes = place_codes(CodeMaker(home, holders["stock"]), self.home_clock)
         texts = codes.texts | {"company": CodeMaker(home, holders["company"]).static().code_text}
         for subject_key, holder in virtual.items():
             texts[subject_key] = CodeMaker(home, holder, client=home.virtual_app).static().code_text
         for name, account_id in register_matter_codes(home.business).items():
             texts[name] = make_matter_code(home.business, account_id)
-        texts |= self._foreign_codes(callers)
         ready = Ready(
             texts=texts,
             tokens={key: holder.session.token for key, holder in holders.items()},
@@ -124,11 +127,21 @@ class _Builder:
         )
         return Made(ready=ready, holders=holders, virtual=virtual, encryption_keys=keys)
 
-    def _foreign_codes(self, callers: dict[str, NodeCallers]) -> dict[str, str]:
+    async def start_others(self, say: Callable[[str], None]) -> None:
+        """It starts the other nodes and lets the hub admit all of them."""
+        say(f"starting {len(_OTHERS)} other nodes")
+        for node_id in _OTHERS:
+            await self.nodes.start(node_id)
+        await self.nodes.admit(self._callers(HUB).security, *MEMBERS)
+
+    def fill_others(self, made: Made) -> dict[str, str]:
+        """It registers the parties of the other nodes and makes codes there, by name."""
         texts: dict[str, str] = {}
-        for node_id, name in ((PEER, "peer"), (AWAY, "away"), (SUSPENDED, "suspended_issuer")):
-            at = callers[node_id]
-            maker = CodeMaker(at, open_holder(at.holder_app, SUBJECTS[0], now=self.clock.now))
+        for node_id, name in _OTHERS.items():
+            callers = self._callers(node_id)
+            point = made.encryption_keys[node_id].public_key.to_point()
+            register_parties(callers.business, node_id, encryption_key=point)
+            maker = CodeMaker(callers, open_holder(callers.holder_app, SUBJECTS[0], now=self.clock.now))
             texts[name] = maker.static().code_text
             texts[f"{name}_signed"] = maker.static(profile=codev1.CODE_PROFILE_SIGNED).code_text
         return texts
