@@ -399,9 +399,9 @@ async def report_grant_use(w: World) -> Attempt:
 # Mandates.
 
 
-async def entity(w: World) -> Holder:
+async def entity(w: World, *, weak: bool = False) -> Holder:
     """The account of a company that has just been opened by its legal representative."""
-    representative, uscc = w.companies.pop()
+    representative, uscc = w.companies.pop(0 if weak else -1)
     return await w.wuhan.holders.open_account(representative, uscc=uscc)
 
 

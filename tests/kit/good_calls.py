@@ -44,8 +44,11 @@ AUDIT: Final = "/govcode.security.v1.AuditService/"
 OPERATIONS: Final = "/govcode.operations.v1.OperationsService/"
 
 WEAK: Final = 1
+MARKED: Final = 0
+"""Stands for people whom the provider names by an opaque mark alone."""
 _PEOPLE: Final = 900
 _COMPANIES: Final = 60
+_WEAK_COMPANIES: Final = 3
 Switch = Callable[[], AbstractAsyncContextManager[None]]
 
 
@@ -80,11 +83,11 @@ Company = tuple[SyntheticPerson, str]
 
 def write_people(path: Path) -> tuple[dict[int, list[SyntheticPerson]], list[Company], Path]:
     """Write a file of many synthetic people and companies; return the people by the strength of their check."""
-    people: dict[int, list[SyntheticPerson]] = {3: [], WEAK: []}
+    people: dict[int, list[SyntheticPerson]] = {3: [], WEAK: [], MARKED: []}
     entries = []
     for number in range(_PEOPLE):
         born = date(1960, 1, 1) + timedelta(days=number)
-        level = WEAK if number % 10 == 0 else 3
+        level = WEAK if number % 10 == 0 else MARKED if number % 50 == 1 else 3
         person = SyntheticPerson(
             name=f"样例{number}",
             id_number=complete_citizen_id(f"420100{born:%Y%m%d}99{number % 10}"),
@@ -92,16 +95,18 @@ def write_people(path: Path) -> tuple[dict[int, list[SyntheticPerson]], list[Com
             secret=f"demo-{number:04}",
         )
         people[level].append(person)
-        facts = {**dataclasses.asdict(person), "assurance_level": level}
+        facts = {**dataclasses.asdict(person), "assurance_level": level or 3}
         lines = [f"{key} = {value if isinstance(value, int) else repr(value)}" for key, value in facts.items()]
-        entries.append("\n".join(["[[person]]", "synthetic = true", *lines]))
+        marked = ["mid_only = true"] if level == MARKED else []
+        entries.append("\n".join(["[[person]]", "synthetic = true", *marked, *lines]))
     companies = [(people[3][number], complete_uscc(f"91420100MA9TEXT{number:02}")) for number in range(_COMPANIES)]
     # They act for their companies, each for one, and for nobody else.
     del people[3][:_COMPANIES]
-    for representative, uscc in companies:
+    for number, (representative, uscc) in enumerate(companies):
+        level = WEAK if number < _WEAK_COMPANIES else 3
         entries.append(
             f"[[company]]\nsynthetic = true\nentity_name = '样例公司{uscc}'\nuscc = {uscc!r}\n"
-            f"legal_representative = {representative.id_number!r}\nassurance_level = 3"
+            f"legal_representative = {representative.id_number!r}\nassurance_level = {level}"
         )
     path.write_text("\n\n".join(entries), encoding="utf-8")
     return people, companies, path
@@ -115,7 +120,7 @@ class World:
         federation: The hub and its nodes.
         lone: A node on its own.
         people: Synthetic people of Wuhan by the strength of their check, each used once.
-        companies: Synthetic companies with their legal representatives, each used once.
+        companies: Synthetic companies with their legal representatives, each used once; the first are checked weakly.
     """
 
     federation: Federation

@@ -65,7 +65,7 @@ varied(
 )
 
 
-async def _suspend(w: World, attempt: Attempt) -> None:
+async def suspend(w: World, attempt: Attempt) -> None:
     """Suspend the holder's account, as no step of this release does, but a store may hold it."""
     assert attempt.holder is not None
     account_id = AccountId(attempt.holder.account.account_id)
@@ -80,32 +80,32 @@ async def _suspend(w: World, attempt: Attempt) -> None:
 varied(
     "SUBJECT_SUSPENDED",
     [*_OF_SESSIONS, *each(APP, "OpenSession", "BindDevice"), *each(BASE, "MakeCode")],
-    _suspend,
+    suspend,
 )
 
 
-async def _wrong_signature(w: World, attempt: Attempt) -> None:
+async def wrong_signature(w: World, attempt: Attempt) -> None:
     flip(attempt.request.proof)
 
 
 varied(
     "HOLDER_PROOF_INVALID",
     [*_IDENTIFIED, *each(APP, "CloseAccount"), *each(BASE, "MakeCode")],
-    _wrong_signature,
+    wrong_signature,
 )
 
 
-async def _wrong_blob(w: World, attempt: Attempt) -> None:
+async def wrong_blob(w: World, attempt: Attempt) -> None:
     attempt.request.identification.provider_blob = b"{}"
 
 
-async def _finished_before(w: World, attempt: Attempt) -> None:
+async def finished_before(w: World, attempt: Attempt) -> None:
     identification = attempt.request.identification
     await w.wuhan.app.ground.provider.finish(identification.identification_id, identification.provider_blob)
 
 
-varied("IDENTITY_FAILED", _IDENTIFIED, _wrong_blob)
-varied("IDENTIFICATION_EXPIRED", _IDENTIFIED, _finished_before)
+varied("IDENTITY_FAILED", _IDENTIFIED, wrong_blob)
+varied("IDENTIFICATION_EXPIRED", _IDENTIFIED, finished_before)
 
 
 async def _closed_first(w: World, attempt: Attempt) -> None:
@@ -308,12 +308,12 @@ async def _no_code(w: World, attempt: Attempt) -> None:
     attempt.request.code_text = "ZWM1.NOTHING"
 
 
-async def _of_tomorrow(w: World, attempt: Attempt) -> None:
+async def of_tomorrow(w: World, attempt: Attempt) -> None:
     attempt.request.code_text = "ZWM2.ABCDEFGH"
 
 
 varied("CODE_MALFORMED", each(BASE, "RenderCode", "DecodeCode"), _no_code)
-varied("CODE_VERSION_UNSUPPORTED", each(BASE, "RenderCode", "DecodeCode"), _of_tomorrow)
+varied("CODE_VERSION_UNSUPPORTED", each(BASE, "RenderCode", "DecodeCode"), of_tomorrow)
 varied("SYMBOLOGY_UNSUPPORTED", each(BASE, "RenderCode"), setting(symbology=codev1.SYMBOLOGY_HAN_XIN))
 
 
@@ -346,7 +346,7 @@ async def _disabled_device(w: World, attempt: Attempt) -> None:
     attempt.metadata = (("govcode-device-id", device_id),)
 
 
-async def _disabled_application(w: World, attempt: Attempt) -> None:
+async def disabled_application(w: World, attempt: Attempt) -> None:
     """Another application of the same organisation, suspended before it calls."""
     app_id = f"app-{w.number()}"
     desk = w.wuhan.operator
@@ -365,11 +365,11 @@ async def _list_applications(w: World) -> list[Any]:
 
 varied("DEVICE_UNKNOWN", [*_READING, BASE + "ResolveCode"], _unknown_device)
 varied("DEVICE_DISABLED", [*_READING, BASE + "ResolveCode"], _disabled_device)
-varied("APP_DISABLED", [*_READING, BASE + "ResolveCode"], _disabled_application)
+varied("APP_DISABLED", [*_READING, BASE + "ResolveCode"], disabled_application)
 varied("SCAN_NOT_FOUND", each(BASE, "ResolveCode"), setting(scan_id="sc_" + "0" * 32))
 
 
-async def _too_late(w: World, attempt: Attempt) -> None:
+async def too_late(w: World, attempt: Attempt) -> None:
     w.pass_time(timedelta(minutes=10, seconds=1))
 
 
@@ -377,7 +377,7 @@ async def _phone_too(w: World, attempt: Attempt) -> None:
     attempt.request.field_names.append("phone")
 
 
-varied("SCAN_TOO_OLD", each(BASE, "ResolveCode"), _too_late)
+varied("SCAN_TOO_OLD", each(BASE, "ResolveCode"), too_late)
 varied("SCOPE_DENIED", each(BASE, "ResolveCode"), _phone_too)
 
 
@@ -393,28 +393,28 @@ async def resolved_in_another_region(w: World) -> Attempt:
 _SCANS: Final = frozenset({"scans", "events"})
 
 
-async def _no_provider(w: World, attempt: Attempt) -> None:
+async def no_provider(w: World, attempt: Attempt) -> None:
     attempt.meanwhile = lambda: patched(w.wuhan.app.ground.provider, available=False)
 
 
-async def _no_store(w: World, attempt: Attempt) -> None:
+async def no_store(w: World, attempt: Attempt) -> None:
     attempt.meanwhile = lambda: without_store(w.wuhan)
 
 
-async def _no_keys(w: World, attempt: Attempt) -> None:
+async def no_keys(w: World, attempt: Attempt) -> None:
     attempt.meanwhile = lambda: without_keys(w.wuhan)
 
 
 async def _unsigned_scan(w: World, attempt: Attempt) -> None:
     """The scan is decided and kept before it is signed: asked again with the same serial, it is answered."""
-    await _no_keys(w, attempt)
+    await no_keys(w, attempt)
     attempt.keeps = _SCANS
 
 
-varied("IDENTITY_PROVIDER_UNAVAILABLE", [*_IDENTIFIED, *each(APP, "BeginIdentification")], _no_provider)
-varied("KEY_UNAVAILABLE", [*each(APP, "PresentCode"), *each(BASE, "MakeCode", "ReplaceCode")], _no_keys)
+varied("IDENTITY_PROVIDER_UNAVAILABLE", [*_IDENTIFIED, *each(APP, "BeginIdentification")], no_provider)
+varied("KEY_UNAVAILABLE", [*each(APP, "PresentCode"), *each(BASE, "MakeCode", "ReplaceCode")], no_keys)
 varied("KEY_UNAVAILABLE", _READING, _unsigned_scan)
-varied("STORE_UNAVAILABLE", _READING, _no_store)
+varied("STORE_UNAVAILABLE", _READING, no_store)
 
 
 @case(APP + "PresentCode", "RATE_LIMITED")

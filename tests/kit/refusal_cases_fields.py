@@ -20,7 +20,7 @@ from kit.good_calls import (
     asking,
 )
 from kit.players import serial
-from kit.refusal_registry import Make, case, each
+from kit.refusal_registry import case, each
 from kit.serving import begin
 
 # A field that is wrong.
@@ -28,7 +28,9 @@ from kit.serving import begin
 TOO_LONG: Final = "x" * 300
 
 
-def _wrong(method: str, field: str, change: Callable[[Any], object]) -> None:
+def wrong(method: str, field: str, change: Callable[[Any], object]) -> None:
+    """It enters the case of a field that is not of its form."""
+
     async def make(w: World) -> Attempt:
         attempt = await GOOD[method](w)
         change(attempt.request)
@@ -38,7 +40,8 @@ def _wrong(method: str, field: str, change: Callable[[Any], object]) -> None:
     case(method, "INVALID_FIELD")(make)
 
 
-def _set(name: str, value: Any) -> Callable[[Any], None]:
+def set_field(name: str, value: Any) -> Callable[[Any], None]:
+    """A change that sets one field of a request."""
     return lambda request: setattr(request, name, value)
 
 
@@ -50,7 +53,7 @@ _SERIALS: Final = [
     *each(BUSINESS, "RegisterRelation", "CancelRelation", "RegisterPlacedSubject"),
 ]
 for _method in _SERIALS:
-    _wrong(_method, "biz_serial", _set("biz_serial", ""))
+    wrong(_method, "biz_serial", set_field("biz_serial", ""))
 for _method in [
     *each(APP, "ListRecords", "ListEvents"),
     *each(BUSINESS, "ListRelyingParties", "ListApplications", "ListScanners", "ListScenes"),
@@ -58,22 +61,22 @@ for _method in [
     *each(HUB_SERVICE, "ListNodeStatuses"),
     *each(AUDIT, "ListAuditEvents"),
 ]:
-    _wrong(_method, "page_size", _set("page_size", -1))
+    wrong(_method, "page_size", set_field("page_size", -1))
 for _method in each(HUB_SERVICE, "ApproveNode", "SuspendNode", "GetNodeStatus"):
-    _wrong(_method, "node_id", _set("node_id", "Wuhan"))
-_wrong(APP + "BeginIdentification", "subject_kind", _set("subject_kind", subject_pb2.SUBJECT_KIND_THING))
+    wrong(_method, "node_id", set_field("node_id", "Wuhan"))
+wrong(APP + "BeginIdentification", "subject_kind", set_field("subject_kind", subject_pb2.SUBJECT_KIND_THING))
 for _method in each(APP, "ListSessions", "CloseSession"):
-    _wrong(_method, "session_token", _set("session_token", ""))
-_wrong(APP + "WatchEvents", "cursor", _set("cursor", TOO_LONG))
-_wrong(BASE + "RenderCode", "scale", _set("scale", 33))
-_wrong(BASE + "DecodeCode", "code_text", _set("code_text", ""))
-_wrong(BASE + "ResolveCode", "field_names", lambda request: request.ClearField("field_names"))
-_wrong(BASE + "GetCode", "code_id", _set("code_id", b"short"))
+    wrong(_method, "session_token", set_field("session_token", ""))
+wrong(APP + "WatchEvents", "cursor", set_field("cursor", TOO_LONG))
+wrong(BASE + "RenderCode", "scale", set_field("scale", 33))
+wrong(BASE + "DecodeCode", "code_text", set_field("code_text", ""))
+wrong(BASE + "ResolveCode", "field_names", lambda request: request.ClearField("field_names"))
+wrong(BASE + "GetCode", "code_id", set_field("code_id", b"short"))
 for _method in (ROUTING + "ResolveRoute", HUB_SERVICE + "ResolveRoute"):
-    _wrong(_method, "region_code", _set("region_code", "42"))
-_wrong(FEDERATION + "RecognizeCode", "request", lambda request: request.ClearField("request"))
-_wrong(HUB_SERVICE + "RegisterNode", "registration", lambda request: request.ClearField("registration"))
-_wrong(HUB_SERVICE + "ReportNodeStatus", "report", lambda request: request.ClearField("report"))
+    wrong(_method, "region_code", set_field("region_code", "42"))
+wrong(FEDERATION + "RecognizeCode", "request", lambda request: request.ClearField("request"))
+wrong(HUB_SERVICE + "RegisterNode", "registration", lambda request: request.ClearField("registration"))
+wrong(HUB_SERVICE + "ReportNodeStatus", "report", lambda request: request.ClearField("report"))
 
 
 # A serial that was used for something else.
@@ -89,14 +92,14 @@ _OTHER: Final[dict[str, Callable[[Any], None]]] = {
         each(APP, "OpenAccount", "CloseAccount", "OpenSession", "BindDevice") + each(BASE, "MakeCode"),
         lambda request: flip(request.proof),
     ),
-    APP + "PresentCode": _set("terminal_type", codev1.TERMINAL_TYPE_WEB),
-    APP + "ScanCode": _set("place", "2 号窗口"),
-    BASE + "ApplyCode": _set("terminal_type", codev1.TERMINAL_TYPE_WEB),
-    BASE + "VerifyCode": _set("scene_no", 2),
+    APP + "PresentCode": set_field("terminal_type", codev1.TERMINAL_TYPE_WEB),
+    APP + "ScanCode": set_field("place", "2 号窗口"),
+    BASE + "ApplyCode": set_field("terminal_type", codev1.TERMINAL_TYPE_WEB),
+    BASE + "VerifyCode": set_field("scene_no", 2),
     **dict.fromkeys(
         each(BASE, "FreezeCode", "UnfreezeCode", "ReplaceCode", "RevokeCode")
         + each(BUSINESS, "ChangeRelyingPartyState", "ChangeApplicationState", "ChangeScannerState", "CancelRelation"),
-        _set("reason", "another"),
+        set_field("reason", "another"),
     ),
     BUSINESS + "RegisterRelyingParty": lambda request: setattr(request.relying_party, "name", "另一单位"),
     BUSINESS + "RegisterApplication": lambda request: setattr(request.application, "name", "另一应用"),
@@ -108,18 +111,20 @@ _OTHER: Final[dict[str, Callable[[Any], None]]] = {
 assert set(_OTHER) == set(_SERIALS)
 
 
-def _conflicting(method: str) -> Make:
+def conflicting(method: str, other: Callable[[Any], None]) -> None:
+    """It enters the case of a serial that comes again with another content."""
+
     async def make(w: World) -> Attempt:
         attempt = await GOOD[method](w)
         await begin(attempt.channel, method, request=attempt.request)
-        _OTHER[method](attempt.request)
+        other(attempt.request)
         return attempt
 
-    return make
+    case(method, "SERIAL_CONFLICT")(make)
 
 
-for _method in _SERIALS:
-    case(_method, "SERIAL_CONFLICT")(_conflicting(_method))
+for _method, _other in _OTHER.items():
+    conflicting(_method, _other)
 
 
 @case(FEDERATION + "RecognizeCode", "SERIAL_CONFLICT")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import grpc
+import kit.refusal_cases_authorizations
 import kit.refusal_cases_codes
 import kit.refusal_cases_fields
 import kit.refusal_cases_nodes  # noqa: F401 - importing these modules enters their cases
@@ -38,35 +39,46 @@ STATUS: Final = {
     grpc.StatusCode.INVALID_ARGUMENT: {
         *("INVALID_FIELD", "CURSOR_INVALID", "CODE_MALFORMED", "CODE_VERSION_UNSUPPORTED", "SYMBOLOGY_UNSUPPORTED"),
         *("EXTENSION_TOO_LONG", "TERMINAL_RULE_VIOLATED", "USCC_INVALID", "SCENE_RULE_OUT_OF_BOUNDS"),
+        "AUTHORIZATION_OUT_OF_POLICY",
     },
     grpc.StatusCode.NOT_FOUND: {
         *("ACCOUNT_NOT_FOUND", "SESSION_NOT_FOUND", "RELATION_UNKNOWN", "SCENE_UNKNOWN", "CODE_NOT_FOUND"),
         *("SCAN_NOT_FOUND", "PARTY_UNKNOWN", "NO_ROUTE", "NODE_UNKNOWN"),
+        *("AUTHORIZATION_NOT_FOUND", "LICENSE_TYPE_UNKNOWN", "LICENSE_NOT_FOUND"),
     },
     grpc.StatusCode.ALREADY_EXISTS: {"SERIAL_CONFLICT", "ALREADY_OPEN", "DUPLICATE", "PREFIX_CONFLICT"},
     grpc.StatusCode.PERMISSION_DENIED: {
         *("APP_DISABLED", "DEVICE_UNKNOWN", "DEVICE_DISABLED", "IDENTITY_MISMATCH", "IDENTITY_FAILED"),
         *("HOLDER_PROOF_INVALID", "RELATION_NOT_PROVEN", "SCENE_NOT_ALLOWED", "SCOPE_DENIED", "NODE_SUSPENDED"),
-        "EVIDENCE_INVALID",
+        *("EVIDENCE_INVALID", "SCOPE_NOT_REGISTERED", "EXCESSIVE_SCOPE", "STATUTORY_NOT_ALLOWED", "NOT_OWNER"),
+        *("MANDATE_INVALID", "ITEM_NOT_GRANTED", "MATTER_MISMATCH", "AUDIENCE_MISMATCH", "HOLDER_MISMATCH"),
     },
     grpc.StatusCode.FAILED_PRECONDITION: {
         *("IDENTIFICATION_EXPIRED", "ASSURANCE_TOO_LOW", "TERMS_NOT_ACCEPTED", "SUBJECT_SUSPENDED"),
         *("DEVICE_NOT_BOUND", "SESSION_INVALID", "TICKET_INVALID", "TICKET_EXPIRED", "TICKET_USED"),
         *("CODE_STATE_CONFLICT", "SCAN_TOO_OLD", "CROSS_REGION_UNSUPPORTED", "REGISTRATION_STATE_CONFLICT"),
-        *("NODE_STATE_CONFLICT", "EVIDENCE_STALE", "LOOP_DETECTED", "HOP_LIMIT"),
+        *("NODE_STATE_CONFLICT", "EVIDENCE_STALE", "LOOP_DETECTED", "HOP_LIMIT", "SUBJECT_UNREACHABLE"),
+        *("SCENE_CODE_INVALID", "AUTHORIZATION_STATE_CONFLICT", "AUTHORIZATION_TIMED_OUT", "NOTICE_CHANGED"),
+        *("SENSITIVE_NOT_CONFIRMED", "STEP_UP_REQUIRED", "STEP_UP_MISMATCH", "GRANT_EXPIRED", "GRANT_WITHDRAWN"),
+        *("CONSENT_REQUIRED", "ENCRYPTION_KEY_MISSING", "LOCATOR_REQUIRED", "LICENSE_NOT_VALID"),
+        "LICENSE_SEAL_INVALID",
     },
-    grpc.StatusCode.RESOURCE_EXHAUSTED: {"RATE_LIMITED", "STREAM_LIMIT_REACHED"},
+    grpc.StatusCode.RESOURCE_EXHAUSTED: {
+        *("RATE_LIMITED", "STREAM_LIMIT_REACHED", "GRANT_EXHAUSTED", "LICENSE_SERVICE_QUOTA"),
+    },
     grpc.StatusCode.UNAVAILABLE: {
         *("IDENTITY_PROVIDER_UNAVAILABLE", "TRUST_BUNDLE_MISSING", "HOME_NODE_UNREACHABLE", "STORE_UNAVAILABLE"),
-        "KEY_UNAVAILABLE",
+        *("KEY_UNAVAILABLE", "LICENSE_SERVICE_UNAVAILABLE"),
     },
 }
-WITH_DELAY: Final = {*STATUS[grpc.StatusCode.UNAVAILABLE], "RATE_LIMITED"}
+WITH_DELAY: Final = {*STATUS[grpc.StatusCode.UNAVAILABLE], "RATE_LIMITED", "LICENSE_SERVICE_QUOTA"}
 WITH_FIELD: Final = {"INVALID_FIELD", "USCC_INVALID"}
 
 KEPT: Final = (
     *("accounts", "sessions", "relations", "tickets", "codes", "live_codes", "scans", "acts", "events"),
     *("relying_parties", "applications", "scanners", "scenes", "nodes"),
+    *("authorizations", "license_uses", "withdrawal_notices", "mandates", "license_types", "matters"),
+    *("application_keys", "scene_offers"),
 )
 """Tables in which acts leave something; the audit trail and what loops write are not among them."""
 

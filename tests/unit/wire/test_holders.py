@@ -269,7 +269,6 @@ def spoilt(message: Any, **fields: Any) -> Any:
         spoilt(DECIDE, notice_version=None),
         spoilt(DECIDE, notice_hash=b"h" * 31),
         spoilt(DECIDE, step_up_digest=b"d"),
-        spoilt(DECIDE, items=[]),
         spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=0)]),
         spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=17)]),
         spoilt(DECIDE, items=[authorizationv1.ItemDecision(item_no=1), authorizationv1.ItemDecision(item_no=1)]),
@@ -287,6 +286,13 @@ def spoilt(message: Any, **fields: Any) -> Any:
 )
 async def test_a_signed_word_on_an_authorization_that_is_not_whole_is_none(statement: Message) -> None:
     assert await refusal(proof_over(statement), act=type(statement).__name__) == "STATEMENT"
+
+
+async def test_no_word_on_any_item_refuses_all() -> None:
+    read = await VERIFIER.verify(
+        proof_over(spoilt(DECIDE, items=[])), act="DecideAuthorizationStatement", public_key=POINT
+    )
+    assert read.decisions == ()
 
 
 @pytest.mark.req("N-30")

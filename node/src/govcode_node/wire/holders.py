@@ -207,8 +207,8 @@ def _decide_authorization(statement: authorizationv1.DecideAuthorizationStatemen
 
 
 def _decisions(messages: Sequence[authorizationv1.ItemDecision]) -> tuple[ItemDecision, ...]:
-    """It reads the holder's words, one for an item; two on the same item would be none."""
-    checks.number(len(messages), "items", least=1, most=MAX_ITEMS)
+    """It reads the holder's words, one for an item; two on the same item would be none. No word at all refuses all."""
+    checks.number(len(messages), "items", least=0, most=MAX_ITEMS)
     decisions = tuple(
         ItemDecision(
             item_no=item_no(message.item_no, "items.item_no"),
