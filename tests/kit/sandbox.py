@@ -15,7 +15,7 @@ from grpc_status import rpc_status
 _serials = itertools.count(1)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False)
 class RefusedCallError(Exception):
     """A call that failed: what is on the wire of it."""
 

@@ -79,6 +79,32 @@ def test_slow_holder_takes_its_time(box: Sandbox, counter: Client) -> None:
 @pytest.mark.req("N-54")
 def test_approver_confirms_a_sensitive_item_with_a_stronger_check(box: Sandbox, counter: Client) -> None:
     asked = ask(box, counter, "approver", "sensitive")
-    assert [item.sensitive for item in asked.items] == [True]
     answer = counter.authorizations.wait(authorization_id=asked.authorization_id, within=20)
     assert answer.authorization.state == State.AUTHORIZATION_STATE_GRANTED
+    assert [item.sensitive for item in answer.authorization.items] == [True]
+
+
+@pytest.mark.req("N-54")
+def test_licence_of_another_region_is_fetched_and_opened(box: Sandbox, counter: Client) -> None:
+    asked = ask(box, counter, "approver")
+    granted = counter.authorizations.wait(authorization_id=asked.authorization_id, within=20).authorization
+    licence = counter.authorizations.fetch_license(
+        authorization_id=granted.authorization_id,
+        item_no=1,
+        matter_code=box.facts["matters"]["residence"]["matter_code"],
+        key=box.encryption_key,
+    )
+    assert licence.fields["name"] == "李准样"
+    assert licence.document.startswith(b"PK"), "an OFD file is a ZIP archive"
+
+
+@pytest.mark.req("N-54")
+def test_holder_scans_the_code_of_a_matter(box: Sandbox) -> None:
+    with box.client("holder_app") as back_end:
+        scanned = back_end.codes.scan_scene_code(
+            session_token=box.facts["holders"]["holder"]["session_token"],
+            code_text=box.facts["placed_codes"]["matter_driving"],
+        )
+    assert scanned.authorization.state == State.AUTHORIZATION_STATE_PENDING
+    assert scanned.authorization.entry == authorization_pb2.AUTHORIZATION_ENTRY_HOLDER_SCANNED
+    assert scanned.authorization.matter_code == box.facts["matters"]["driving"]["matter_code"]

@@ -28,8 +28,8 @@ from govcode_node.sandbox.plan import (
 from govcode_node.sandbox.refusals import USED_SERIAL
 
 _PAST: Final = -timedelta(hours=1)
-_FUTURE: Final = timedelta(hours=11)
-"""As far ahead as the maker's session lasts; a code of that time is good once the sandbox is that old."""
+_FUTURE: Final = timedelta(days=29)
+"""Not beyond the maker's session; a code of that time is good once the clock has come there."""
 _LATER_VERSION: Final = 0x20
 """Version 2, profile 0, as the second byte of a code."""
 

@@ -70,6 +70,8 @@ security = ["security"]
 audit = ["audit"]
 [disclosure]
 COUNTER = ["name", "entity_name"]
+[sessions]
+lifetime = "30d"
 [limits]
 per_subject = "2000/1m"
 per_operator = "2000/1s"
