@@ -83,6 +83,12 @@ def test_serials_are_made_and_never_twice(node: FakeNode, twin: Twin) -> None:
     assert all(serial.startswith("VERIFY-") and len(serial) <= 64 for serial in serials)
 
 
+def test_an_empty_serial_is_a_mistake_and_is_told(node: FakeNode, twin: Twin) -> None:
+    with pytest.raises(NodeError, match="INVALID_FIELD") as refused:
+        twin.do("codes.verify", code_text="ZWM1:X", scene_no=1, biz_serial="")
+    assert refused.value.fields == {"biz_serial": "is required"}
+
+
 def test_device_and_request_id_travel_with_every_call(node: FakeNode, twin: Twin) -> None:
     twin.do("codes.begin_identification")
     (call,) = node.calls

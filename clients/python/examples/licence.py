@@ -44,7 +44,7 @@ def decide(holder: Client, phone: SandboxPhone, token: str, authorization_id: st
 
 def main(box: Sandbox) -> None:
     """It plays the holder and the counter."""
-    matter, phone = box.matter(), box.phone("holder")
+    matter, phone = box.matter(), box.phone("free_3")
     with box.client("holder_app") as holder, box.client("counter_app") as counter:
         token = holder.codes.sign_in(phone=phone, terms_version=box.terms_version).session.session_token
         code = holder.codes.present(session_token=token).code

@@ -19,7 +19,8 @@ from govcode_client._errors import (
 from govcode_node.domain import errors
 from govcode_node.domain.callers import CallerNotAllowedError
 from govcode_node.rpc.error_texts import ERROR_TEXTS
-from govcode_node.rpc.status import TABLE, status_of
+from govcode_node.rpc.status import status_of
+from govcode_node.rpc.status_table import TABLE
 
 ADDRESS = "localhost:7443"
 

@@ -27,7 +27,7 @@ from govcode.code.v1 import statement_pb2
 from govcode.common.v1 import holder_pb2
 
 from govcode_client.evidence_rules import holder_bytes
-from govcode_client.serials import new_serial
+from govcode_client.serials import given_or_new
 from govcode_client.sm2 import Sm2PrivateKey, key_id_of, sm3
 
 
@@ -122,7 +122,7 @@ class HolderDevice:
         return self.prove(
             statement_pb2.OpenAccountStatement(
                 identification_id=identification_id,
-                biz_serial=biz_serial or new_serial("OPEN-ACCOUNT"),
+                biz_serial=given_or_new(biz_serial, "OPEN-ACCOUNT"),
                 signed_time=self._signed_time(),
                 device_public_key=self.public_key,
                 terms_version=terms_version,
@@ -134,7 +134,7 @@ class HolderDevice:
         return self.prove(
             statement_pb2.OpenSessionStatement(
                 identification_id=identification_id,
-                biz_serial=biz_serial or new_serial("OPEN-SESSION"),
+                biz_serial=given_or_new(biz_serial, "OPEN-SESSION"),
                 signed_time=self._signed_time(),
             )
         )
@@ -144,7 +144,7 @@ class HolderDevice:
         return self.prove(
             statement_pb2.BindDeviceStatement(
                 identification_id=identification_id,
-                biz_serial=biz_serial or new_serial("BIND-DEVICE"),
+                biz_serial=given_or_new(biz_serial, "BIND-DEVICE"),
                 signed_time=self._signed_time(),
                 device_public_key=self.public_key,
             )
@@ -155,7 +155,7 @@ class HolderDevice:
         return self.prove(
             statement_pb2.CloseAccountStatement(
                 session_id=session_id,
-                biz_serial=biz_serial or new_serial("CLOSE-ACCOUNT"),
+                biz_serial=given_or_new(biz_serial, "CLOSE-ACCOUNT"),
                 signed_time=self._signed_time(),
             )
         )
@@ -164,7 +164,7 @@ class HolderDevice:
         """It redeems a ticket of `ApplyCode` (MakeCode)."""
         return self.prove(
             statement_pb2.MakeCodeStatement(
-                ticket=ticket, nonce=nonce, biz_serial=biz_serial or new_serial("MAKE"), signed_time=self._signed_time()
+                ticket=ticket, nonce=nonce, biz_serial=given_or_new(biz_serial, "MAKE"), signed_time=self._signed_time()
             )
         )
 
@@ -205,7 +205,7 @@ class HolderDevice:
         return self.prove(
             authorization_statement_pb2.DecideAuthorizationStatement(
                 session_id=session_id_of(session_token),
-                biz_serial=biz_serial or new_serial("DECIDE"),
+                biz_serial=given_or_new(biz_serial, "DECIDE"),
                 signed_time=self._signed_time(),
                 authorization_id=authorization_id,
                 notice_version=page.notice_version,
@@ -231,7 +231,7 @@ class HolderDevice:
         return self.prove(
             authorization_statement_pb2.WithdrawAuthorizationStatement(
                 session_id=session_id_of(session_token),
-                biz_serial=biz_serial or new_serial("WITHDRAW"),
+                biz_serial=given_or_new(biz_serial, "WITHDRAW"),
                 signed_time=self._signed_time(),
                 authorization_id=authorization_id,
             )
@@ -262,7 +262,7 @@ class HolderDevice:
         return self.prove(
             authorization_statement_pb2.GiveMandateStatement(
                 session_id=session_id_of(session_token),
-                biz_serial=biz_serial or new_serial("MANDATE"),
+                biz_serial=given_or_new(biz_serial, "MANDATE"),
                 signed_time=self._signed_time(),
                 agent_account_id=agent_account_id,
                 matter_codes=matter_codes,
@@ -279,7 +279,7 @@ class HolderDevice:
         return self.prove(
             authorization_statement_pb2.CancelMandateStatement(
                 session_id=session_id_of(session_token),
-                biz_serial=biz_serial or new_serial("MANDATE-END"),
+                biz_serial=given_or_new(biz_serial, "MANDATE-END"),
                 signed_time=self._signed_time(),
                 mandate_id=mandate_id,
             )

@@ -124,7 +124,7 @@ class Sandbox:
         """The key to which licences for `counter_app` are sealed."""
         return Sm2PrivateKey.from_scalar(bytes.fromhex(self.facts["counter_app"]["encryption_private_key_hex"]))
 
-    def matter(self, key: str = "default") -> SandboxMatter:
+    def matter(self, key: str = "residence") -> SandboxMatter:
         """It gives what may be asked for in a matter.
 
         Raises:
@@ -140,48 +140,48 @@ class Sandbox:
         )
 
     def client(
-        self, caller: str = "counter_app", *, peer: bool = False, device_id: str = "", timeout: float = 10.0
+        self, caller: str = "counter_app", *, at: str = "home", device_id: str = "", timeout: float = 10.0
     ) -> Client:
         """It makes a client of one of the callers.
 
         Args:
             caller: `holder_app` presents and decides, `counter_app` scans and fetches; `callers` of the file has more.
-            peer: Whether at the node of the other region, for `holder_app` and `counter_app`.
+            at: At which node: `home`, `peer` of the other region, or `hub`; the other two have fewer callers.
             device_id: The reading device.
             timeout: Seconds for a unary call.
 
         Raises:
             SandboxFileError: There is no such caller.
         """
-        node = self._node(peer)
+        node = self._node(at)
         return Client(
             node["target"],
-            self.identity(caller, peer=peer),
+            self.identity(caller, at=at),
             server_name=node["server_name"],
             device_id=device_id,
             timeout=timeout,
         )
 
     def async_client(
-        self, caller: str = "counter_app", *, peer: bool = False, device_id: str = "", timeout: float = 10.0
+        self, caller: str = "counter_app", *, at: str = "home", device_id: str = "", timeout: float = 10.0
     ) -> AsyncClient:
         """It makes an `AsyncClient`; arguments and errors as those of `client`."""
-        node = self._node(peer)
+        node = self._node(at)
         return AsyncClient(
             node["target"],
-            self.identity(caller, peer=peer),
+            self.identity(caller, at=at),
             server_name=node["server_name"],
             device_id=device_id,
             timeout=timeout,
         )
 
-    def identity(self, caller: str, *, peer: bool = False) -> ClientIdentity:
+    def identity(self, caller: str, *, at: str = "home") -> ClientIdentity:
         """It gives certificate, key and roots of a caller.
 
         Raises:
             SandboxFileError: There is no such caller.
         """
-        callers: Mapping[str, Any] = self.facts["peer"] if peer else {**self.facts, **self.facts.get("callers", {})}
+        callers: Mapping[str, Any] = {**self.facts, **self.facts.get("callers", {})} if at == "home" else self._node(at)
         entry = callers.get(caller)
         if not isinstance(entry, dict) or "certificate_pem" not in entry:
             raise SandboxFileError(f"the sandbox has no caller {caller!r}")
@@ -213,6 +213,8 @@ class Sandbox:
                 )
         raise SandboxFileError(f"the sandbox has no subject {who!r}")
 
-    def _node(self, peer: bool) -> Mapping[str, str]:
-        found: Mapping[str, str] = self.facts["peer"] if peer else self.facts
+    def _node(self, at: str) -> Mapping[str, Any]:
+        found = self.facts if at == "home" else self.facts.get(at)
+        if not isinstance(found, dict) or "target" not in found:
+            raise SandboxFileError(f"the sandbox has no node {at!r}")
         return found

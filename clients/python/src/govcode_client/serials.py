@@ -13,3 +13,12 @@ def new_serial(act: str) -> str:
     37
     """
     return f"{act}-{uuid.uuid4().hex}"
+
+
+def given_or_new(given: str | None, act: str) -> str:
+    """It takes the serial that was given, or makes one; an empty one is the caller's mistake, which the node tells.
+
+    >>> given_or_new("S-1", "SCAN")
+    'S-1'
+    """
+    return new_serial(act) if given is None else given

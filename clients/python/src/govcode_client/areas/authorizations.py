@@ -14,7 +14,7 @@ from govcode.common.v1 import evidence_pb2, holder_pb2
 from govcode_client._core import BlockingArea, blocking, blocking_iterator, duration, enum_value, pages
 from govcode_client.areas.fetching import FetchActs
 from govcode_client.areas.names import AUTHORIZATION
-from govcode_client.serials import new_serial
+from govcode_client.serials import given_or_new
 
 _LONGEST_POLL: Final = 20.0
 """Seconds of one long poll: less than the 30 s of the contract, so that balancers on the way do not cut it."""
@@ -75,7 +75,7 @@ class AsyncAuthorizations(FetchActs):
             raise ValueError(f"documents of {', '.join(sorted(strangers))} are asked for, but no such item")
         statutory = bool(statute or approval_reference)
         request = authv1.RequestAuthorizationRequest(
-            biz_serial=biz_serial or new_serial("REQUEST"),
+            biz_serial=given_or_new(biz_serial, "REQUEST"),
             scan_id=scan_id,
             matter_code=matter_code,
             purpose=purpose,
@@ -371,7 +371,7 @@ class AsyncAuthorizations(FetchActs):
         if biz_serial is None and state != authorization_pb2.LICENSE_USE_STATE_BEGUN:
             raise ValueError("name the biz_serial under which the use was begun")
         request = authv1.ReportGrantUseRequest(
-            biz_serial=biz_serial or new_serial("USE"),
+            biz_serial=given_or_new(biz_serial, "USE"),
             grant=grant,
             presenter_app_id=presenter_app_id,
             item_no=item_no,

@@ -21,7 +21,7 @@ from govcode_client._core import (
 )
 from govcode_client.areas.names import BUSINESS
 from govcode_client.areas.stubs import AsyncStubbed, BlockingStubbed
-from govcode_client.serials import new_serial
+from govcode_client.serials import given_or_new
 
 
 class AsyncBusiness(AsyncStubbed[Any]):
@@ -54,7 +54,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             ClientError: The call failed otherwise.
         """
         request = businessv1.RegisterRelyingPartyRequest(
-            biz_serial=biz_serial or new_serial("PARTY"),
+            biz_serial=given_or_new(biz_serial, "PARTY"),
             relying_party=registry_pb2.RelyingParty(name=name, uscc=uscc, purpose=purpose, contact=contact),
         )
         answer = await self._ask(
@@ -86,7 +86,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             ClientError: The call failed otherwise.
         """
         request = businessv1.ChangeRelyingPartyStateRequest(
-            biz_serial=biz_serial or new_serial("PARTY-STATE"),
+            biz_serial=given_or_new(biz_serial, "PARTY-STATE"),
             relying_party_id=relying_party_id,
             state=_state(state),
             reason=reason,
@@ -147,7 +147,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
         """
         value = enum_value(registry_pb2.ApplicationKind, kind, "APPLICATION_KIND_")
         request = businessv1.RegisterApplicationRequest(
-            biz_serial=biz_serial or new_serial("APP"),
+            biz_serial=given_or_new(biz_serial, "APP"),
             application=registry_pb2.Application(
                 app_id=app_id,
                 relying_party_id=relying_party_id,
@@ -172,7 +172,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
     ) -> registry_pb2.Application:
         """It moves an application to another state, at once; states and errors as for relying parties."""
         request = businessv1.ChangeApplicationStateRequest(
-            biz_serial=biz_serial or new_serial("APP-STATE"), app_id=app_id, state=_state(state), reason=reason
+            biz_serial=given_or_new(biz_serial, "APP-STATE"), app_id=app_id, state=_state(state), reason=reason
         )
         answer = await self._ask(
             "ChangeApplicationState", request, businessv1.ChangeApplicationStateResponse, timeout=timeout
@@ -208,7 +208,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             ClientError: The call failed otherwise.
         """
         request = businessv1.RegisterApplicationKeyRequest(
-            biz_serial=biz_serial or new_serial("APP-KEY"),
+            biz_serial=given_or_new(biz_serial, "APP-KEY"),
             key=catalogue_pb2.ApplicationKey(app_id=app_id, public_key=public_key),
         )
         answer = await self._ask(
@@ -233,7 +233,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             ClientError: The call failed otherwise.
         """
         request = businessv1.RegisterScannerRequest(
-            biz_serial=biz_serial or new_serial("SCANNER"),
+            biz_serial=given_or_new(biz_serial, "SCANNER"),
             scanner=registry_pb2.Scanner(device_id=device_id, app_id=app_id, place=place),
         )
         return (
@@ -251,7 +251,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
     ) -> registry_pb2.Scanner:
         """It moves a scanner to another state, at once; states and errors as for relying parties."""
         request = businessv1.ChangeScannerStateRequest(
-            biz_serial=biz_serial or new_serial("SCANNER-STATE"),
+            biz_serial=given_or_new(biz_serial, "SCANNER-STATE"),
             device_id=device_id,
             state=_state(state),
             reason=reason,
@@ -328,7 +328,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             assurance_level=assurance_level,
             effective_time=timestamp(effective_time),
         )
-        request = businessv1.RegisterSceneRequest(biz_serial=biz_serial or new_serial("SCENE"), scene=scene)
+        request = businessv1.RegisterSceneRequest(biz_serial=given_or_new(biz_serial, "SCENE"), scene=scene)
         return (await self._ask("RegisterScene", request, businessv1.RegisterSceneResponse, timeout=timeout)).scene
 
     async def list_scenes(
@@ -372,7 +372,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
         """
         value = enum_value(registry_pb2.RelationKind, kind, "RELATION_KIND_")
         request = businessv1.RegisterRelationRequest(
-            biz_serial=biz_serial or new_serial("RELATION"),
+            biz_serial=given_or_new(biz_serial, "RELATION"),
             relation=registry_pb2.Relation(
                 presenter_account_id=presenter_account_id,
                 dependant_account_id=dependant_account_id,
@@ -400,7 +400,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             ClientError: The call failed otherwise.
         """
         request = businessv1.CancelRelationRequest(
-            biz_serial=biz_serial or new_serial("RELATION-END"), relation_id=relation_id, reason=reason
+            biz_serial=given_or_new(biz_serial, "RELATION-END"), relation_id=relation_id, reason=reason
         )
         return (await self._ask("CancelRelation", request, businessv1.CancelRelationResponse, timeout=timeout)).relation
 
@@ -432,7 +432,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             ClientError: The call failed otherwise.
         """
         request = businessv1.RegisterPlacedSubjectRequest(
-            biz_serial=biz_serial or new_serial("PLACED"),
+            biz_serial=given_or_new(biz_serial, "PLACED"),
             subject=registry_pb2.PlacedSubject(
                 subject_kind=_kinds([subject_kind])[0], name=name, app_id=app_id, matter_code=matter_code
             ),
@@ -474,7 +474,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
         if strangers := set(sensitive_fields) - fields.keys():
             raise ValueError(f"{', '.join(sorted(strangers))} is sensitive, but no such field")
         request = businessv1.RegisterLicenseTypeRequest(
-            biz_serial=biz_serial or new_serial("LICENSE-TYPE"),
+            biz_serial=given_or_new(biz_serial, "LICENSE-TYPE"),
             license_type=catalogue_pb2.LicenseType(
                 license_type=license_type,
                 name=name,
@@ -562,7 +562,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
             subject_kinds=_kinds(subject_kinds),
             statutory_basis=catalogue_pb2.StatutoryBasis(statute=statute, secret=secret) if statute else None,
         )
-        request = businessv1.RegisterMatterRequest(biz_serial=biz_serial or new_serial("MATTER"), matter=matter)
+        request = businessv1.RegisterMatterRequest(biz_serial=given_or_new(biz_serial, "MATTER"), matter=matter)
         return (await self._ask("RegisterMatter", request, businessv1.RegisterMatterResponse, timeout=timeout)).matter
 
     async def list_matters(

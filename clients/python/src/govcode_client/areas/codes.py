@@ -22,7 +22,7 @@ from govcode_client._core import (
 from govcode_client.areas.accounts import AccountActs
 from govcode_client.areas.names import APPLICATION, BASE
 from govcode_client.areas.watching import resumed
-from govcode_client.serials import new_serial
+from govcode_client.serials import given_or_new
 
 
 def accepted(answer: appv1.ScanCodeResponse | basev1.VerifyCodeResponse) -> bool:
@@ -75,7 +75,7 @@ class AsyncCodes(AccountActs):
             ClientError: The call failed otherwise; ask again with its `biz_serial`.
         """
         request = appv1.PresentCodeRequest(
-            biz_serial=biz_serial or new_serial("PRESENT"),
+            biz_serial=given_or_new(biz_serial, "PRESENT"),
             session_token=session_token,
             scene_no=scene_no,
             terminal_type=_terminal(terminal_type),
@@ -118,7 +118,7 @@ class AsyncCodes(AccountActs):
             ClientError: The call failed otherwise.
         """
         request = appv1.ScanCodeRequest(
-            biz_serial=biz_serial or new_serial("SCAN"), code_text=code_text, scene_no=scene_no, place=place
+            biz_serial=given_or_new(biz_serial, "SCAN"), code_text=code_text, scene_no=scene_no, place=place
         )
         return await self._ask("ScanCode", request, appv1.ScanCodeResponse, timeout=timeout, service=APPLICATION)
 
@@ -142,7 +142,7 @@ class AsyncCodes(AccountActs):
             ClientError: The call failed otherwise.
         """
         request = appv1.ScanSceneCodeRequest(
-            biz_serial=biz_serial or new_serial("SCENE"), session_token=session_token, code_text=code_text
+            biz_serial=given_or_new(biz_serial, "SCENE"), session_token=session_token, code_text=code_text
         )
         return await self._ask(
             "ScanSceneCode", request, appv1.ScanSceneCodeResponse, timeout=timeout, service=APPLICATION
@@ -164,7 +164,7 @@ class AsyncCodes(AccountActs):
             ClientError: The call failed otherwise; ask again with its `biz_serial`.
         """
         request = basev1.VerifyCodeRequest(
-            biz_serial=biz_serial or new_serial("VERIFY"), code_text=code_text, scene_no=scene_no
+            biz_serial=given_or_new(biz_serial, "VERIFY"), code_text=code_text, scene_no=scene_no
         )
         return await self._ask("VerifyCode", request, basev1.VerifyCodeResponse, timeout=timeout)
 
@@ -278,7 +278,7 @@ class AsyncCodes(AccountActs):
         if bool(session_token) == bool(account_id):
             raise ValueError("name a session_token or an account_id, and not both")
         request = basev1.ApplyCodeRequest(
-            biz_serial=biz_serial or new_serial("APPLY"),
+            biz_serial=given_or_new(biz_serial, "APPLY"),
             code_mode=service_code_pb2.CodeMode.ValueType(
                 enum_value(service_code_pb2.CodeMode, code_mode, "CODE_MODE_")
             ),
@@ -319,7 +319,7 @@ class AsyncCodes(AccountActs):
         if proof is not None:
             biz_serial = statement_pb2.MakeCodeStatement.FromString(proof.statement).biz_serial
         request = basev1.MakeCodeRequest(
-            biz_serial=biz_serial or new_serial("MAKE"),
+            biz_serial=given_or_new(biz_serial, "MAKE"),
             ticket=ticket,
             proof=proof,
             carrier=_carrier(carrier),
@@ -367,7 +367,7 @@ class AsyncCodes(AccountActs):
             ClientError: The call failed otherwise.
         """
         request = basev1.FreezeCodeRequest(
-            biz_serial=biz_serial or new_serial("FREEZE"), code_id=code_id, session_token=session_token, reason=reason
+            biz_serial=given_or_new(biz_serial, "FREEZE"), code_id=code_id, session_token=session_token, reason=reason
         )
         return await self._ask("FreezeCode", request, basev1.FreezeCodeResponse, timeout=timeout)
 
@@ -382,7 +382,7 @@ class AsyncCodes(AccountActs):
     ) -> basev1.UnfreezeCodeResponse:
         """It lets a frozen static code go on (解冻); arguments and errors as those of `freeze`."""
         request = basev1.UnfreezeCodeRequest(
-            biz_serial=biz_serial or new_serial("UNFREEZE"), code_id=code_id, session_token=session_token, reason=reason
+            biz_serial=given_or_new(biz_serial, "UNFREEZE"), code_id=code_id, session_token=session_token, reason=reason
         )
         return await self._ask("UnfreezeCode", request, basev1.UnfreezeCodeResponse, timeout=timeout)
 
@@ -397,7 +397,7 @@ class AsyncCodes(AccountActs):
     ) -> basev1.ReplaceCodeResponse:
         """It replaces a static code by a new one; the old one is revoked at once. Arguments and errors as `freeze`."""
         request = basev1.ReplaceCodeRequest(
-            biz_serial=biz_serial or new_serial("REPLACE"), code_id=code_id, session_token=session_token, reason=reason
+            biz_serial=given_or_new(biz_serial, "REPLACE"), code_id=code_id, session_token=session_token, reason=reason
         )
         return await self._ask("ReplaceCode", request, basev1.ReplaceCodeResponse, timeout=timeout)
 
@@ -412,7 +412,7 @@ class AsyncCodes(AccountActs):
     ) -> basev1.RevokeCodeResponse:
         """It ends a code at once and for good (撤销); arguments and errors as those of `freeze`."""
         request = basev1.RevokeCodeRequest(
-            biz_serial=biz_serial or new_serial("REVOKE"), code_id=code_id, session_token=session_token, reason=reason
+            biz_serial=given_or_new(biz_serial, "REVOKE"), code_id=code_id, session_token=session_token, reason=reason
         )
         return await self._ask("RevokeCode", request, basev1.RevokeCodeResponse, timeout=timeout)
 

@@ -15,7 +15,7 @@ from govcode_client._core import AsyncArea
 from govcode_client._delivery import Collector, FileSink, License, MemorySink
 from govcode_client._errors import ClientError, NodeBusyError, NodeSilentError, NodeUnreachableError
 from govcode_client.areas.names import AUTHORIZATION
-from govcode_client.serials import new_serial
+from govcode_client.serials import given_or_new
 from govcode_client.sm2 import Sm2PrivateKey
 
 _BARREN_STREAMS: Final = 5
@@ -66,7 +66,7 @@ class FetchActs(AsyncArea):
             OSError: The file cannot be written.
             ClientError: It failed otherwise; ask again with its `biz_serial`.
         """
-        serial = biz_serial or new_serial("FETCH")
+        serial = given_or_new(biz_serial, "FETCH")
         request = authv1.FetchLicenseRequest(
             biz_serial=serial, authorization_id=authorization_id, item_no=item_no, matter_code=matter_code
         )
