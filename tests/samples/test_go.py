@@ -27,9 +27,10 @@ def _built() -> None:
 
 @pytest.fixture(scope="module")
 def played(sandbox_file: Path) -> tuple[str, Path]:
-    """What the sample printed, and the authorization that it exported."""
-    export = sandbox_file.with_name("authorization.json")
-    return run("bin/sample", "-sandbox", str(sandbox_file), "-export", str(export)), export
+    """What the sample printed, and the folder with the authorizations that it exported."""
+    exports = sandbox_file.with_name("exports")
+    exports.mkdir()
+    return run("bin/sample", "-sandbox", str(sandbox_file), "-export", str(exports)), exports
 
 
 @pytest.fixture(scope="module")
@@ -94,10 +95,18 @@ def test_the_three_flows_are_played(played: tuple[str, Path]) -> None:
 
 @pytest.mark.req("6.3-06", "8.1-06")
 def test_a_third_party_proves_the_exported_consent(played: tuple[str, Path], hub_key: str) -> None:
-    printed = run("bin/verify-consent", "-hub-key", hub_key, str(played[1]))
+    printed = run("bin/verify-consent", "-hub-key", hub_key, str(played[1] / "SB-RESIDENCE.json"))
     assert "PROVED 已证明" in printed
-    assert "the decision is signed by the holder's device" in printed
-    assert "the withdrawal is signed by the holder's device" in printed
+    assert "✓ the decision is signed by the holder's device" in printed
+    assert "✓ the withdrawal is signed by the holder's device" in printed
+
+
+@pytest.mark.req("N-30")
+def test_the_stronger_check_of_a_sensitive_item_is_proved_to_be_bound_to_it(
+    played: tuple[str, Path], hub_key: str
+) -> None:
+    printed = run("bin/verify-consent", "-hub-key", hub_key, str(played[1] / "SB-SENSITIVE.json"))
+    assert "✓ sensitive items were confirmed one by one, with a stronger identity check" in printed
 
 
 @pytest.mark.req("8.1-06")
@@ -107,7 +116,7 @@ def test_a_third_party_proves_the_exported_consent(played: tuple[str, Path], hub
 def test_one_bit_changed_in_an_exported_piece_is_found(
     played: tuple[str, Path], hub_key: str, tmp_path: Path, part: str
 ) -> None:
-    export = json.loads(played[1].read_text(encoding="utf-8"))
+    export = json.loads((played[1] / "SB-RESIDENCE.json").read_text(encoding="utf-8"))
     spoil(export[part][0] if isinstance(export[part], list) else export[part])
     changed = tmp_path / "changed.json"
     changed.write_text(json.dumps(export), encoding="utf-8")
@@ -122,8 +131,8 @@ def spoil(evidence: dict[str, Any]) -> None:
 
 def test_the_key_of_another_hub_proves_nothing(played: tuple[str, Path]) -> None:
     vectors = json.loads((ROOT / "tests" / "vectors" / "evidence" / "evidence-v1.json").read_text(encoding="utf-8"))
-    run("bin/verify-consent", "-hub-key", vectors["public_point"], str(played[1]), code=1)
+    run("bin/verify-consent", "-hub-key", vectors["public_point"], str(played[1] / "SB-RESIDENCE.json"), code=1)
 
 
 def test_without_anything_to_believe_nothing_is_checked(played: tuple[str, Path]) -> None:
-    run("bin/verify-consent", str(played[1]), code=2)
+    run("bin/verify-consent", str(played[1] / "SB-RESIDENCE.json"), code=2)

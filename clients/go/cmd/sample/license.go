@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
+	"strings"
 	"time"
 
 	"govcode.cn/go/channel"
@@ -20,10 +22,23 @@ import (
 	"google.golang.org/protobuf/types/known/durationpb"
 )
 
-// openLicense plays 6.3: a counter of another region asks for licences, the holder decides item by item, the counter
-// fetches what was granted, and the holder takes it back.
-func (all *cast) openLicense(ctx context.Context, session *holder.Session, export string) error {
+// openLicenses plays 6.3: a counter of another region asks for licences, the holder decides item by item, the counter
+// fetches what was granted, and the holder takes it back. The second matter asks for a sensitive field.
+func (all *cast) openLicenses(ctx context.Context, session *holder.Session, export string) error {
 	title("6.3 授权调用电子证照")
+	for _, key := range []string{"residence", "sensitive"} {
+		var err error
+		if all.matter, err = all.box.Matter(key); err != nil {
+			return err
+		}
+		if err := all.openLicense(ctx, session, export); err != nil {
+			return fmt.Errorf("matter %s: %w", key, err)
+		}
+	}
+	return nil
+}
+
+func (all *cast) openLicense(ctx context.Context, session *holder.Session, export string) error {
 	asked, err := all.ask(ctx, session)
 	if err != nil {
 		return err
@@ -68,7 +83,7 @@ func (all *cast) ask(ctx context.Context, session *holder.Session) (*authorizati
 		return nil, err
 	}
 	asked := answer.GetAuthorization()
-	say("counter at %s asks for %d items: %s", all.box.Peer.NodeID, len(asked.GetItems()), asked.GetAuthorizationId())
+	say("%s: the counter at %s asks for %s", asked.GetMatterName(), all.box.Peer.NodeID, names(asked.GetItems()))
 	return asked, all.hear(ctx, start.GetCursor(), asked.GetAuthorizationId())
 }
 
@@ -130,7 +145,7 @@ func (all *cast) decide(ctx context.Context, session *holder.Session, asked *aut
 	if err := evidence.Check(decided.GetConsent(), evidence.Consent, all.bundle, record); err != nil {
 		return err
 	}
-	say("item %d granted and the others refused, signed by the phone: %s", grantedItem, record.GetDecision())
+	say("item %d of %d granted, signed by the phone%s", grantedItem, len(record.GetItems()), stepUpWord(record))
 	return nil
 }
 
@@ -150,7 +165,7 @@ func (all *cast) fetch(ctx context.Context, asked *authorizationv1.Authorization
 	if err := evidence.Check(waited.GetGrant(), evidence.Grant, all.bundle, grant); err != nil {
 		return err
 	}
-	say("the counter holds a grant of %d use, signed by %s", grant.GetMaxUses(), waited.GetGrant().GetNodeId())
+	say("the counter holds a grant of %d uses, signed by %s", grant.GetMaxUses(), waited.GetGrant().GetNodeId())
 	key, err := all.licenseKey()
 	if err != nil {
 		return err
@@ -160,8 +175,7 @@ func (all *cast) fetch(ctx context.Context, asked *authorizationv1.Authorization
 	if err != nil {
 		return err
 	}
-	say("licence opened with the counter's SM2 key: %s, document of %d bytes %s; %d use left",
-		fields(license.Content), document.Len(), license.Content.GetDocumentFormat(), license.RemainingUses)
+	say("licence opened with the counter's SM2 key: %s; uses left: %d", shown(license.Content, document.Len()), license.RemainingUses)
 	return nil
 }
 
@@ -205,9 +219,9 @@ func (all *cast) takeBack(ctx context.Context, session *holder.Session, asked *a
 	return nil
 }
 
-// keep exports all evidence, as the holder would for a court.
+// keep exports all evidence, as the holder would for a court, into a folder.
 func (all *cast) keep(
-	ctx context.Context, session *holder.Session, asked *authorizationv1.Authorization, path string,
+	ctx context.Context, session *holder.Session, asked *authorizationv1.Authorization, folder string,
 ) error {
 	exported, err := all.holderApp.authorizations.ExportAuthorization(ctx, &authorizationv1.ExportAuthorizationRequest{
 		SessionToken: session.Token, AuthorizationId: asked.GetAuthorizationId(),
@@ -220,16 +234,35 @@ func (all *cast) keep(
 		return err
 	}
 	say("all evidence exported: %d bytes, for verify-consent", len(text))
-	if path == "" {
+	if folder == "" {
 		return nil
 	}
-	return os.WriteFile(path, text, 0o600)
+	return os.WriteFile(filepath.Join(folder, all.matter.Code+".json"), text, 0o600)
 }
 
-func fields(content *authorizationv1.LicenseContent) string {
+func names(items []*authorizationv1.AuthorizationItem) string {
+	var named []string
+	for _, item := range items {
+		named = append(named, item.GetLicenseType())
+	}
+	return strings.Join(named, ", ")
+}
+
+func stepUpWord(record *authorizationv1.ConsentRecord) string {
+	if record.GetStepUp() == nil {
+		return ""
+	}
+	return fmt.Sprintf(", after a stronger identity check by %s", record.GetStepUp().GetProvider())
+}
+
+// shown is what the counter's screen shows of a licence.
+func shown(content *authorizationv1.LicenseContent, documentSize int) string {
 	text := content.GetLicenseType()
 	for _, field := range content.GetFields() {
 		text += fmt.Sprintf(" %s=%s", field.GetName(), field.GetValue())
+	}
+	if documentSize > 0 {
+		text += fmt.Sprintf(", %d bytes of %s", documentSize, content.GetDocumentFormat())
 	}
 	return text
 }

@@ -28,7 +28,7 @@ const scanner = "scanner"
 func main() {
 	file := flag.String("sandbox", os.Getenv("GOVCODE_SANDBOX"), "the sandbox's file")
 	subject := flag.String("subject", "free_1", "key of the sandbox's subject to play")
-	export := flag.String("export", "", "where to write the exported authorization, for verify-consent; nowhere if empty")
+	export := flag.String("export", "", "folder for the exported authorizations, for verify-consent; nowhere if empty")
 	flag.Parse()
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
@@ -42,7 +42,7 @@ func main() {
 type cast struct {
 	box     *sandbox.Sandbox
 	subject sandbox.Subject
-	matter  *sandbox.Matter // the matter that the counter abroad handles
+	matter  *sandbox.Matter // the matter (事项) that the counter abroad handles now
 	bundle  *trust.Bundle
 
 	holderApp *side        // the citizens' back end, at home
@@ -71,7 +71,7 @@ func play(ctx context.Context, file, subject, export string) error {
 	if err := all.scanAbroad(ctx, session); err != nil { // 6.2
 		return err
 	}
-	return all.openLicense(ctx, session, export) // 6.3
+	return all.openLicenses(ctx, session, export) // 6.3
 }
 
 // gather opens the channels and fetches the trust bundle, by which evidence is checked.
@@ -82,9 +82,6 @@ func gather(ctx context.Context, file, subject string) (*cast, func(), error) {
 	}
 	all := &cast{box: box, counterAt: &box.Peer.CounterApp}
 	if all.subject, err = box.Subject(subject); err != nil {
-		return nil, nil, err
-	}
-	if all.matter, err = box.Matter("default"); err != nil {
 		return nil, nil, err
 	}
 	var opened []*grpc.ClientConn
