@@ -40,7 +40,7 @@ from kit.federation import SHANGHAI, WUHAN
 from kit.good_calls import APP, BUSINESS, FEDERATION, Attempt, World, by_counter, by_holder, by_operator, good
 from kit.nodes import HALL_USCC, RunningNode
 from kit.obliging_licences import install
-from kit.players import Holder, serial
+from kit.players import CounterDesk, Holder, serial
 
 AUTHORIZATION: Final = "/govcode.authorization.v1.AuthorizationService/"
 MATTER: Final = "M-1"
@@ -156,12 +156,14 @@ class Asked:
         node: The counter's node.
         holder: The holder.
         authorization_id: The authorization.
+        app_id: The counter.
     """
 
     w: World
     node: RunningNode
     holder: Holder
     authorization_id: str
+    app_id: str = "counter-app"
 
     @property
     def at_home(self) -> Any:
@@ -169,7 +171,7 @@ class Asked:
 
     @property
     def at_counter(self) -> Any:
-        return service(self.node.as_app("counter-app"))
+        return service(self.node.as_app(self.app_id))
 
     async def page(self) -> authorizationv1.ConsentPage:
         """What the holder is shown."""
@@ -270,25 +272,32 @@ def finished(holder: Holder, identification_id: str, *, uscc: str | None = None)
     return holder_pb2.Identification(identification_id=identification_id, provider_blob=blob)
 
 
-async def scanned(node: RunningNode, holder: Holder) -> appv1.ScanCodeResponse:
+async def scanned(node: RunningNode, holder: Holder, *, app_id: str = "counter-app") -> appv1.ScanCodeResponse:
     """A counter has just scanned a holder's code."""
-    answer = await node.counter.scan(str((await holder.present()).code.code_text))
+    answer = await CounterDesk(node.as_app(app_id)).scan(str((await holder.present()).code.code_text))
     assert answer.answer.scan_id
     return answer
 
 
-async def asked(w: World, *, node: RunningNode | None = None, holder: Holder | None = None, **fields: Any) -> Asked:
+async def asked(
+    w: World,
+    *,
+    node: RunningNode | None = None,
+    holder: Holder | None = None,
+    app_id: str = "counter-app",
+    **fields: Any,
+) -> Asked:
     """A counter has asked a new holder of Wuhan, in Wuhan unless another node is named."""
     node, holder = node or w.wuhan, holder or await w.holder()
-    scan = await scanned(node, holder)
-    answer = await service(node.as_app("counter-app")).RequestAuthorization(asking(scan.answer.scan_id, **fields))
-    return Asked(w, node, holder, answer.authorization.authorization_id)
+    scan = await scanned(node, holder, app_id=app_id)
+    answer = await service(node.as_app(app_id)).RequestAuthorization(asking(scan.answer.scan_id, **fields))
+    return Asked(w, node, holder, answer.authorization.authorization_id, app_id)
 
 
-async def granted(w: World, items: Collection[int] = (1,), **options: Any) -> Asked:
+async def granted(w: World, numbers: Collection[int] = (1,), **options: Any) -> Asked:
     """The same, and the holder has granted."""
     one = await asked(w, **options)
-    await one.decide(items)
+    await one.decide(numbers)
     return one
 
 
@@ -461,11 +470,13 @@ async def list_mandates(w: World) -> Attempt:
 # Scene codes.
 
 
-async def a_place(w: World, node: RunningNode | None = None, *, matter_code: str = MATTER) -> str:
+async def a_place(
+    w: World, node: RunningNode | None = None, *, matter_code: str = MATTER, app_id: str = "counter-app"
+) -> str:
     """A place of a node at which its counter asks for what a matter needs."""
     node = node or w.wuhan
     place = registryv1.PlacedSubject(
-        subject_kind=subject_pb2.SUBJECT_KIND_MATTER, name="样例事项", app_id="counter-app", matter_code=matter_code
+        subject_kind=subject_pb2.SUBJECT_KIND_MATTER, name="样例事项", app_id=app_id, matter_code=matter_code
     )
     answer = await node.operator.stub.RegisterPlacedSubject(
         businessv1.RegisterPlacedSubjectRequest(biz_serial=serial("placed"), subject=place)

@@ -15,6 +15,7 @@ import grpc
 import kit.refusal_cases_authorizations
 import kit.refusal_cases_codes
 import kit.refusal_cases_fields
+import kit.refusal_cases_licences
 import kit.refusal_cases_nodes  # noqa: F401 - importing these modules enters their cases
 import pytest
 import pytest_asyncio

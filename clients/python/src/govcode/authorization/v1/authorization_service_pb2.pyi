@@ -57,7 +57,9 @@ class RequestAuthorizationRequest(_message.Message):
     """Optional. CONSENT where unset."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[_authorization_pb2.AuthorizationItem]:
-        """Required. What is asked, 1 to 16 items; item_no, sensitive and license_type_name are not read."""
+        """Required. What is asked, 1 to 16 items, each of another licence type; item_no, sensitive and license_type_name are not
+        read.
+        """
 
     @_builtins.property
     def retention(self) -> _duration_pb2.Duration:

@@ -126,7 +126,7 @@ class AuthorizationServiceServicer(object):
     def RequestAuthorization(self, request, context):
         """Asks the holder of a code that was just scanned VALID for the use of licences, within the scope registered for the matter.
         Callers: app.relying_party
-        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SUBJECT_SUSPENDED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -135,7 +135,7 @@ class AuthorizationServiceServicer(object):
     def GetAuthorization(self, request, context):
         """Returns an authorization: to the holder by session, with the consent page while pending; to the relying party that asked, with the grant.
         Callers: app.holder, app.relying_party
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, MANDATE_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -153,7 +153,7 @@ class AuthorizationServiceServicer(object):
     def LocateLicenses(self, request, context):
         """Finds where the licences are held that are asked for, so that the holder can pick; the region is often not the code's home.
         Callers: app.holder
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, MANDATE_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -162,7 +162,7 @@ class AuthorizationServiceServicer(object):
     def BeginStepUp(self, request, context):
         """Begins the stronger identity check that sensitive items need, bound to this request and these items.
         Callers: app.holder
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, MANDATE_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -180,7 +180,7 @@ class AuthorizationServiceServicer(object):
     def WithdrawAuthorization(self, request, context):
         """Withdraws a grant at once, by the signature of the holder's device; uses before that stay lawful. A pending one is denied.
         Callers: app.holder
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, MANDATE_INVALID, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -207,7 +207,7 @@ class AuthorizationServiceServicer(object):
     def ExportAuthorization(self, request, context):
         """Returns an authorization with all evidence of it and the trust bundle that checks it, to be kept or brought before a court.
         Callers: app.holder, operator.audit
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, MANDATE_INVALID, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -216,7 +216,7 @@ class AuthorizationServiceServicer(object):
     def FetchLicense(self, request, context):
         """Fetches one granted licence, sealed to the application's registered key: a header, then the chunks of the document. A call with the same serial resumes and is not counted again.
         Callers: app.relying_party
-        Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -225,7 +225,7 @@ class AuthorizationServiceServicer(object):
     def IntrospectGrant(self, request, context):
         """Tells a licence system whether a grant that an application showed to it may be used now. An inactive grant is an answer.
         Callers: licence
-        Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, INVALID_FIELD
+        Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, AUTHORIZATION_NOT_FOUND, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -243,7 +243,7 @@ class AuthorizationServiceServicer(object):
     def GiveMandate(self, request, context):
         """Gives a person a mandate to decide for the entity, by the signature of the legal representative's device and a stronger identity check.
         Callers: app.holder
-        Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, STEP_UP_MISMATCH, ASSURANCE_TOO_LOW, SERIAL_CONFLICT, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -38,12 +38,12 @@ class AuthorizationServiceStub:
     RequestAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.RequestAuthorizationRequest, _authorization_service_pb2.RequestAuthorizationResponse]
     """Asks the holder of a code that was just scanned VALID for the use of licences, within the scope registered for the matter.
     Callers: app.relying_party
-    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SUBJECT_SUSPENDED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     GetAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.GetAuthorizationRequest, _authorization_service_pb2.GetAuthorizationResponse]
     """Returns an authorization: to the holder by session, with the consent page while pending; to the relying party that asked, with the grant.
     Callers: app.holder, app.relying_party
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, MANDATE_INVALID, INVALID_FIELD
     """
     WaitAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.WaitAuthorizationRequest, _authorization_service_pb2.WaitAuthorizationResponse]
     """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll).
@@ -53,12 +53,12 @@ class AuthorizationServiceStub:
     LocateLicenses: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.LocateLicensesRequest, _authorization_service_pb2.LocateLicensesResponse]
     """Finds where the licences are held that are asked for, so that the holder can pick; the region is often not the code's home.
     Callers: app.holder
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, MANDATE_INVALID, INVALID_FIELD
     """
     BeginStepUp: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.BeginStepUpRequest, _authorization_service_pb2.BeginStepUpResponse]
     """Begins the stronger identity check that sensitive items need, bound to this request and these items.
     Callers: app.holder
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, MANDATE_INVALID, INVALID_FIELD
     """
     DecideAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.DecideAuthorizationRequest, _authorization_service_pb2.DecideAuthorizationResponse]
     """Decides an authorization, item by item, by the signature of the holder's device over the exact decision.
@@ -68,7 +68,7 @@ class AuthorizationServiceStub:
     WithdrawAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.WithdrawAuthorizationRequest, _authorization_service_pb2.WithdrawAuthorizationResponse]
     """Withdraws a grant at once, by the signature of the holder's device; uses before that stay lawful. A pending one is denied.
     Callers: app.holder
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, MANDATE_INVALID, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
     """
     ListAuthorizations: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.ListAuthorizationsRequest, _authorization_service_pb2.ListAuthorizationsResponse]
     """Lists the authorizations of the session's account, newest first, those by statutory duty included.
@@ -83,17 +83,17 @@ class AuthorizationServiceStub:
     ExportAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.ExportAuthorizationRequest, _authorization_service_pb2.ExportAuthorizationResponse]
     """Returns an authorization with all evidence of it and the trust bundle that checks it, to be kept or brought before a court.
     Callers: app.holder, operator.audit
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, MANDATE_INVALID, INVALID_FIELD
     """
     FetchLicense: _grpc.UnaryStreamMultiCallable[_authorization_service_pb2.FetchLicenseRequest, _authorization_service_pb2.FetchLicenseResponse]
     """Fetches one granted licence, sealed to the application's registered key: a header, then the chunks of the document. A call with the same serial resumes and is not counted again.
     Callers: app.relying_party
-    Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     IntrospectGrant: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.IntrospectGrantRequest, _authorization_service_pb2.IntrospectGrantResponse]
     """Tells a licence system whether a grant that an application showed to it may be used now. An inactive grant is an answer.
     Callers: licence
-    Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, INVALID_FIELD
+    Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, AUTHORIZATION_NOT_FOUND, INVALID_FIELD
     """
     ReportGrantUse: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.ReportGrantUseRequest, _authorization_service_pb2.ReportGrantUseResponse]
     """Counts a use that a licence system makes of a grant: begun before it delivers, then delivered or failed.
@@ -103,7 +103,7 @@ class AuthorizationServiceStub:
     GiveMandate: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.GiveMandateRequest, _authorization_service_pb2.GiveMandateResponse]
     """Gives a person a mandate to decide for the entity, by the signature of the legal representative's device and a stronger identity check.
     Callers: app.holder
-    Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, STEP_UP_MISMATCH, ASSURANCE_TOO_LOW, SERIAL_CONFLICT, INVALID_FIELD
     """
     CancelMandate: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.CancelMandateRequest, _authorization_service_pb2.CancelMandateResponse]
     """Cancels a mandate at once.
@@ -126,12 +126,12 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     RequestAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.RequestAuthorizationRequest, _authorization_service_pb2.RequestAuthorizationResponse]  # type: ignore[assignment]
     """Asks the holder of a code that was just scanned VALID for the use of licences, within the scope registered for the matter.
     Callers: app.relying_party
-    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SUBJECT_SUSPENDED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     GetAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.GetAuthorizationRequest, _authorization_service_pb2.GetAuthorizationResponse]  # type: ignore[assignment]
     """Returns an authorization: to the holder by session, with the consent page while pending; to the relying party that asked, with the grant.
     Callers: app.holder, app.relying_party
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, MANDATE_INVALID, INVALID_FIELD
     """
     WaitAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.WaitAuthorizationRequest, _authorization_service_pb2.WaitAuthorizationResponse]  # type: ignore[assignment]
     """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll).
@@ -141,12 +141,12 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     LocateLicenses: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.LocateLicensesRequest, _authorization_service_pb2.LocateLicensesResponse]  # type: ignore[assignment]
     """Finds where the licences are held that are asked for, so that the holder can pick; the region is often not the code's home.
     Callers: app.holder
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, MANDATE_INVALID, INVALID_FIELD
     """
     BeginStepUp: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.BeginStepUpRequest, _authorization_service_pb2.BeginStepUpResponse]  # type: ignore[assignment]
     """Begins the stronger identity check that sensitive items need, bound to this request and these items.
     Callers: app.holder
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, MANDATE_INVALID, INVALID_FIELD
     """
     DecideAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.DecideAuthorizationRequest, _authorization_service_pb2.DecideAuthorizationResponse]  # type: ignore[assignment]
     """Decides an authorization, item by item, by the signature of the holder's device over the exact decision.
@@ -156,7 +156,7 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     WithdrawAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.WithdrawAuthorizationRequest, _authorization_service_pb2.WithdrawAuthorizationResponse]  # type: ignore[assignment]
     """Withdraws a grant at once, by the signature of the holder's device; uses before that stay lawful. A pending one is denied.
     Callers: app.holder
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, MANDATE_INVALID, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
     """
     ListAuthorizations: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.ListAuthorizationsRequest, _authorization_service_pb2.ListAuthorizationsResponse]  # type: ignore[assignment]
     """Lists the authorizations of the session's account, newest first, those by statutory duty included.
@@ -171,17 +171,17 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     ExportAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.ExportAuthorizationRequest, _authorization_service_pb2.ExportAuthorizationResponse]  # type: ignore[assignment]
     """Returns an authorization with all evidence of it and the trust bundle that checks it, to be kept or brought before a court.
     Callers: app.holder, operator.audit
-    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, MANDATE_INVALID, INVALID_FIELD
     """
     FetchLicense: _aio.UnaryStreamMultiCallable[_authorization_service_pb2.FetchLicenseRequest, _authorization_service_pb2.FetchLicenseResponse]  # type: ignore[assignment]
     """Fetches one granted licence, sealed to the application's registered key: a header, then the chunks of the document. A call with the same serial resumes and is not counted again.
     Callers: app.relying_party
-    Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, INVALID_FIELD
+    Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     IntrospectGrant: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.IntrospectGrantRequest, _authorization_service_pb2.IntrospectGrantResponse]  # type: ignore[assignment]
     """Tells a licence system whether a grant that an application showed to it may be used now. An inactive grant is an answer.
     Callers: licence
-    Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, INVALID_FIELD
+    Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, AUTHORIZATION_NOT_FOUND, INVALID_FIELD
     """
     ReportGrantUse: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.ReportGrantUseRequest, _authorization_service_pb2.ReportGrantUseResponse]  # type: ignore[assignment]
     """Counts a use that a licence system makes of a grant: begun before it delivers, then delivered or failed.
@@ -191,7 +191,7 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     GiveMandate: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.GiveMandateRequest, _authorization_service_pb2.GiveMandateResponse]  # type: ignore[assignment]
     """Gives a person a mandate to decide for the entity, by the signature of the legal representative's device and a stronger identity check.
     Callers: app.holder
-    Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, INVALID_FIELD
+    Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, STEP_UP_MISMATCH, ASSURANCE_TOO_LOW, SERIAL_CONFLICT, INVALID_FIELD
     """
     CancelMandate: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.CancelMandateRequest, _authorization_service_pb2.CancelMandateResponse]  # type: ignore[assignment]
     """Cancels a mandate at once.
@@ -217,7 +217,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.RequestAuthorizationResponse, _abc.Awaitable[_authorization_service_pb2.RequestAuthorizationResponse]]:
         """Asks the holder of a code that was just scanned VALID for the use of licences, within the scope registered for the matter.
         Callers: app.relying_party
-        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_NOT_REGISTERED, EXCESSIVE_SCOPE, AUTHORIZATION_OUT_OF_POLICY, STATUTORY_NOT_ALLOWED, SUBJECT_UNREACHABLE, LICENSE_TYPE_UNKNOWN, HOME_NODE_UNREACHABLE, APP_DISABLED, SUBJECT_SUSPENDED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -228,7 +228,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.GetAuthorizationResponse, _abc.Awaitable[_authorization_service_pb2.GetAuthorizationResponse]]:
         """Returns an authorization: to the holder by session, with the consent page while pending; to the relying party that asked, with the grant.
         Callers: app.holder, app.relying_party
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, MANDATE_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -250,7 +250,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.LocateLicensesResponse, _abc.Awaitable[_authorization_service_pb2.LocateLicensesResponse]]:
         """Finds where the licences are held that are asked for, so that the holder can pick; the region is often not the code's home.
         Callers: app.holder
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, LOCATOR_REQUIRED, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, MANDATE_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -261,7 +261,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.BeginStepUpResponse, _abc.Awaitable[_authorization_service_pb2.BeginStepUpResponse]]:
         """Begins the stronger identity check that sensitive items need, bound to this request and these items.
         Callers: app.holder
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, AUTHORIZATION_TIMED_OUT, SESSION_INVALID, SUBJECT_SUSPENDED, IDENTITY_PROVIDER_UNAVAILABLE, MANDATE_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -283,7 +283,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.WithdrawAuthorizationResponse, _abc.Awaitable[_authorization_service_pb2.WithdrawAuthorizationResponse]]:
         """Withdraws a grant at once, by the signature of the holder's device; uses before that stay lawful. A pending one is denied.
         Callers: app.holder
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, AUTHORIZATION_STATE_CONFLICT, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, MANDATE_INVALID, SERIAL_CONFLICT, KEY_UNAVAILABLE, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -316,7 +316,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.ExportAuthorizationResponse, _abc.Awaitable[_authorization_service_pb2.ExportAuthorizationResponse]]:
         """Returns an authorization with all evidence of it and the trust bundle that checks it, to be kept or brought before a court.
         Callers: app.holder, operator.audit
-        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, TRUST_BUNDLE_MISSING, MANDATE_INVALID, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -327,7 +327,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_abc.Iterator[_authorization_service_pb2.FetchLicenseResponse], _abc.AsyncIterator[_authorization_service_pb2.FetchLicenseResponse]]:
         """Fetches one granted licence, sealed to the application's registered key: a header, then the chunks of the document. A call with the same serial resumes and is not counted again.
         Callers: app.relying_party
-        Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, INVALID_FIELD
+        Errors: AUTHORIZATION_NOT_FOUND, AUTHORIZATION_STATE_CONFLICT, ITEM_NOT_GRANTED, MATTER_MISMATCH, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, ENCRYPTION_KEY_MISSING, LOCATOR_REQUIRED, LICENSE_NOT_FOUND, LICENSE_NOT_VALID, LICENSE_SEAL_INVALID, HOLDER_MISMATCH, LICENSE_SERVICE_UNAVAILABLE, LICENSE_SERVICE_QUOTA, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -338,7 +338,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.IntrospectGrantResponse, _abc.Awaitable[_authorization_service_pb2.IntrospectGrantResponse]]:
         """Tells a licence system whether a grant that an application showed to it may be used now. An inactive grant is an answer.
         Callers: licence
-        Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, INVALID_FIELD
+        Errors: EVIDENCE_INVALID, HOME_NODE_UNREACHABLE, AUTHORIZATION_NOT_FOUND, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
@@ -360,7 +360,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_authorization_service_pb2.GiveMandateResponse, _abc.Awaitable[_authorization_service_pb2.GiveMandateResponse]]:
         """Gives a person a mandate to decide for the entity, by the signature of the legal representative's device and a stronger identity check.
         Callers: app.holder
-        Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, SERIAL_CONFLICT, INVALID_FIELD
+        Errors: MANDATE_INVALID, ACCOUNT_NOT_FOUND, STEP_UP_REQUIRED, IDENTITY_FAILED, IDENTIFICATION_EXPIRED, IDENTITY_PROVIDER_UNAVAILABLE, HOLDER_PROOF_INVALID, SESSION_INVALID, SUBJECT_SUSPENDED, STEP_UP_MISMATCH, ASSURANCE_TOO_LOW, SERIAL_CONFLICT, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

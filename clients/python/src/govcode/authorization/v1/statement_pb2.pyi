@@ -88,7 +88,7 @@ class DecideAuthorizationStatement(_message.Message):
 
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___ItemDecision]:
-        """Required. One for each item; none granted is a refusal of all."""
+        """Required. One for each item; none, or none granted, is a refusal of all."""
 
     def __init__(
         self,

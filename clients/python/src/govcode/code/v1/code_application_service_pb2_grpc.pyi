@@ -81,7 +81,7 @@ class CodeApplicationServiceStub:
     ScanSceneCode: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ScanSceneCodeRequest, _code_application_service_pb2.ScanSceneCodeResponse]
     """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
     Callers: app.holder
-    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     ListRecords: _grpc.UnaryUnaryMultiCallable[_code_application_service_pb2.ListRecordsRequest, _code_application_service_pb2.ListRecordsResponse]
     """Lists the uses of the account's codes, newest first.
@@ -152,7 +152,7 @@ class CodeApplicationServiceAsyncStub(CodeApplicationServiceStub):
     ScanSceneCode: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ScanSceneCodeRequest, _code_application_service_pb2.ScanSceneCodeResponse]  # type: ignore[assignment]
     """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
     Callers: app.holder
-    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+    Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
     """
     ListRecords: _aio.UnaryUnaryMultiCallable[_code_application_service_pb2.ListRecordsRequest, _code_application_service_pb2.ListRecordsResponse]  # type: ignore[assignment]
     """Lists the uses of the account's codes, newest first.
@@ -280,7 +280,7 @@ class CodeApplicationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_application_service_pb2.ScanSceneCodeResponse, _abc.Awaitable[_code_application_service_pb2.ScanSceneCodeResponse]]:
         """Reads a scene or matter code that the holder scanned (主扫): what its relying party asks for becomes a pending authorization.
         Callers: app.holder
-        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
+        Errors: SESSION_INVALID, SUBJECT_SUSPENDED, CODE_MALFORMED, CODE_VERSION_UNSUPPORTED, SCENE_CODE_INVALID, SCOPE_NOT_REGISTERED, LICENSE_TYPE_UNKNOWN, NO_ROUTE, HOME_NODE_UNREACHABLE, EVIDENCE_INVALID, APP_DISABLED, AUTHORIZATION_OUT_OF_POLICY, SERIAL_CONFLICT, STORE_UNAVAILABLE, KEY_UNAVAILABLE, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod

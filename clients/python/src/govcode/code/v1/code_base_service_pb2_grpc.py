@@ -144,7 +144,7 @@ class CodeBaseServiceServicer(object):
     def ResolveCode(self, request, context):
         """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
         Callers: app.relying_party
-        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
+        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, AUTHORIZATION_NOT_FOUND, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, INVALID_FIELD
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -61,7 +61,7 @@ class CodeBaseServiceStub:
     ResolveCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.ResolveCodeRequest, _code_base_service_pb2.ResolveCodeResponse]
     """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
     Callers: app.relying_party
-    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
+    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, AUTHORIZATION_NOT_FOUND, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, INVALID_FIELD
     """
     FreezeCode: _grpc.UnaryUnaryMultiCallable[_code_base_service_pb2.FreezeCodeRequest, _code_base_service_pb2.FreezeCodeResponse]
     """Stops a static code for now.
@@ -122,7 +122,7 @@ class CodeBaseServiceAsyncStub(CodeBaseServiceStub):
     ResolveCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.ResolveCodeRequest, _code_base_service_pb2.ResolveCodeResponse]  # type: ignore[assignment]
     """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
     Callers: app.relying_party
-    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
+    Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, AUTHORIZATION_NOT_FOUND, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, INVALID_FIELD
     """
     FreezeCode: _aio.UnaryUnaryMultiCallable[_code_base_service_pb2.FreezeCodeRequest, _code_base_service_pb2.FreezeCodeResponse]  # type: ignore[assignment]
     """Stops a static code for now.
@@ -216,7 +216,7 @@ class CodeBaseServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_code_base_service_pb2.ResolveCodeResponse, _abc.Awaitable[_code_base_service_pb2.ResolveCodeResponse]]:
         """Exchanges the caller's own VALID scan of the last ten minutes for the subject's fields that the scene may see (安全解析), masked by default.
         Callers: app.relying_party
-        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, INVALID_FIELD
+        Errors: SCAN_NOT_FOUND, SCAN_TOO_OLD, SCOPE_DENIED, CONSENT_REQUIRED, CROSS_REGION_UNSUPPORTED, DEVICE_UNKNOWN, DEVICE_DISABLED, APP_DISABLED, AUTHORIZATION_NOT_FOUND, AUDIENCE_MISMATCH, ITEM_NOT_GRANTED, GRANT_EXHAUSTED, GRANT_EXPIRED, GRANT_WITHDRAWN, INVALID_FIELD
         """
 
     @_abc_1.abstractmethod
