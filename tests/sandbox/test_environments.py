@@ -30,3 +30,13 @@ async def test_production_and_sandbox_refuse_each_other(sandbox: SandboxCaller, 
             for answer in (await production.counter.scan(theirs), await production.counter.verify(theirs)):
                 assert answer.verdict.outcome == verdict_pb2.OUTCOME_TEST_CODE
                 assert answer.verdict.decision == verdict_pb2.DECISION_REJECT
+
+
+@pytest.mark.req("N-54")
+async def test_magic_means_nothing_in_production(tmp_path: Path) -> None:
+    async with running_node(tmp_path / "node") as production:
+        await production.register_parties()
+        holder = await production.holders.open_account(synthetic_people()["张样例"])
+        text = (await holder.present()).code.code_text
+        answer = await production.counter.scan(text, biz_serial="sandbox:RATE_LIMITED")
+        assert answer.verdict.outcome == verdict_pb2.OUTCOME_VALID

@@ -1,6 +1,6 @@
 """Who may call the sandbox, and as whom: certificates, and what each caller is registered as at a node."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -47,7 +47,7 @@ class CallerCertificate:
 
     name: str
     certificate_pem: str
-    private_key_pem: str
+    private_key_pem: str = field(repr=False)
 
     def entry(self, name_key: str = "name") -> dict[str, Any]:
         """It gives what stands in the credentials file."""

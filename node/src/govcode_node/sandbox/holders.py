@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -46,7 +46,7 @@ class OpenedHolder:
 
     subject: SandboxSubject
     key: Sm2PrivateKey
-    session: HolderSession
+    session: HolderSession = field(repr=False)
 
     def entry(self) -> dict[str, Any]:
         """It gives what stands in the credentials file."""
@@ -147,7 +147,7 @@ class PlacedCodes:
         old_scan_id: A scan of the good one, an hour ago.
     """
 
-    texts: dict[str, str]
+    texts: dict[str, str] = field(repr=False)
     revoked_code_id: bytes
     old_scan_id: str
 

@@ -5,7 +5,7 @@ Each is a single call over what lies ready in a sandbox. None of them changes an
 
 import base64
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from govcode_node.sandbox.plan import (
@@ -43,8 +43,8 @@ class Ready:
         old_scan_id: A scan of the counter of long ago.
     """
 
-    texts: dict[str, str]
-    tokens: Mapping[str, str]
+    texts: dict[str, str] = field(repr=False)
+    tokens: Mapping[str, str] = field(repr=False)
     accounts: Mapping[str, str]
     revoked_code_id: bytes
     old_scan_id: str

@@ -5,7 +5,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -51,7 +51,7 @@ class Sandbox:
     """
 
     target: str
-    credentials: dict[str, Any]
+    credentials: dict[str, Any] = field(repr=False)
 
 
 @asynccontextmanager
