@@ -9,7 +9,7 @@ export async function authorise(sandbox, holder, say) {
   const matter = sandbox.matter('residence');
 
   const authorization = await ask(sandbox, counter, holder, matter);
-  say(`asked for: ${authorization.items.map((item) => item.license_type_name || item.license_type).join(', ')}`);
+  say(`asked for: ${authorization.items.map((item) => item.license_type).join(', ')}`);
 
   const granted = await decide(holder, authorization.authorization_id, { grantOnly: [1], say });
   const { authorization: decided } = await counter.authorizations.WaitAuthorization(

@@ -48,7 +48,7 @@ final class Authorise {
         Authorization asked = ask(holder, sandbox.matter("residence"));
         List<String> names = new ArrayList<>();
         for (AuthorizationItem item : asked.getItemsList()) {
-            names.add(item.getLicenseTypeName());
+            names.add(item.getLicenseType());
         }
         Sample.say("  asked for: " + String.join(", ", names));
 
