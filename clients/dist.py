@@ -58,11 +58,12 @@ def epoch() -> int:
     return max(int(given or 0), _EARLIEST_ZIP)
 
 
-def proto_files(protoc: Path) -> dict[str, bytes]:
+def proto_files(protoc: Path, scratch: Path) -> dict[str, bytes]:
     """It gives the content of the protos archive by path.
 
     Args:
         protoc: Python of the environment that has grpcio-tools.
+        scratch: Where the descriptor set may lie for a moment.
 
     Raises:
         subprocess.CalledProcessError: protoc refused the protos; it has said why.
@@ -73,7 +74,7 @@ def proto_files(protoc: Path) -> dict[str, bytes]:
     pattern = re.compile(r'^import "(google/[^"]+)";', re.MULTILINE)
     imports = {name for content in own.values() for name in pattern.findall(content.decode())}
     google = {name: (tools / "_proto" / name).read_bytes() for name in sorted(imports)}
-    out = ROOT / "dist" / "govcode.binpb"
+    out = scratch / "govcode.binpb"
     arguments = [
         f"--proto_path={PROTOS}",
         f"--proto_path={tools / '_proto'}",
@@ -133,17 +134,18 @@ def main() -> None:
     """It builds everything anew."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--protoc", type=Path, required=True, help="Python of the environment that has grpcio-tools")
-    protoc = parser.parse_args().protoc
-    out, moment, version = ROOT / "dist", epoch(), version_of(ROOT)
+    parser.add_argument("--out", type=Path, default=ROOT / "dist", help="folder, emptied first; dist/ otherwise")
+    arguments = parser.parse_args()
+    out, moment, version = arguments.out.resolve(), epoch(), version_of(ROOT)
     shutil.rmtree(out, ignore_errors=True)
-    out.mkdir()
-    folder, files = f"govcode-protos-{version}", proto_files(protoc)
+    out.mkdir(parents=True)
+    folder, files = f"govcode-protos-{version}", proto_files(arguments.protoc, out)
     write_tar(out / f"{folder}.tar.gz", folder, files, moment=moment)
     write_zip(out / f"{folder}.zip", folder, files, moment=moment)
     build_wheels(out, moment=moment)
     write_sums(out)
     for path in sorted(out.iterdir()):
-        sys.stdout.write(f"{path.stat().st_size:>10}  {path.relative_to(ROOT)}\n")
+        sys.stdout.write(f"{path.stat().st_size:>10}  {path.name}\n")
 
 
 if __name__ == "__main__":

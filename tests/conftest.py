@@ -11,7 +11,7 @@ import pytest
 os.environ.setdefault("GRPC_VERBOSITY", "NONE")
 
 HERE = Path(__file__).resolve().parent
-REAL_TIME = frozenset({"demo", "durability", "federation", "rpc", "storage"})
+REAL_TIME = frozenset({"client", "demo", "durability", "federation", "rpc", "storage"})
 """Folders whose tests start real servers and processes."""
 
 

@@ -264,7 +264,7 @@ def test_a_broken_delivery_goes_on_and_counts_once(scene: Scene, tmp_path: Path)
 def test_a_delivery_that_only_breaks_is_given_up_and_leaves_nothing(scene: Scene, tmp_path: Path) -> None:
     authorization_id = scene.granted(b"d" * 2 * CHUNK)
     scene.node.break_fetches(*[0] * 40)
-    with pytest.raises(Exception, match=r"DRAINING|in time") as failed:
+    with pytest.raises(Exception, match="DRAINING") as failed:
         scene.fetch(authorization_id, into=tmp_path / "licence.ofd", timeout=3)
     assert failed.value.biz_serial.startswith("FETCH-")  # type: ignore[attr-defined]
     assert list(tmp_path.iterdir()) == []

@@ -161,7 +161,8 @@ def error_of(failed: grpc.RpcError, *, address: str) -> ClientError:
             return NodeUnreachableError(address, message)
         if code is grpc.StatusCode.DEADLINE_EXCEEDED:
             return NodeSilentError(address)
-        return NodeError(reason="", message=message, code=code.name)
+        # A balancer or a reset connection on the way speaks so; `reason` stays empty.
+        return (NodeFaultError if code in _FAULTS else NodeError)(reason="", message=message, code=code.name)
     found = _details_of(status.details)
     kind = NodeBusyError if code in _BUSY else NodeFaultError if code in _FAULTS else NodeError
     info: error_details_pb2.ErrorInfo | None = found.info

@@ -13,7 +13,7 @@ from govcode.authorization.v1 import license_pb2
 
 from govcode_client._core import AsyncArea
 from govcode_client._delivery import Collector, FileSink, License, MemorySink
-from govcode_client._errors import ClientError, NodeBusyError, NodeSilentError, NodeUnreachableError
+from govcode_client._errors import ClientError, DeliveryError, NodeBusyError, NodeFaultError, NodeUnreachableError
 from govcode_client.areas.names import AUTHORIZATION
 from govcode_client.serials import given_or_new
 from govcode_client.sm2 import Sm2PrivateKey
@@ -90,25 +90,30 @@ class FetchActs(AsyncArea):
 
     async def _collect(self, request: authv1.FetchLicenseRequest, collector: Collector, *, limit: float) -> None:
         deadline, barren = time.monotonic() + limit, 0
-        while collector.delivery is None:
-            before = collector.next_chunk
+        while True:
+            before, pause = collector.next_chunk, 0.0
             request.from_chunk = before
-            pause = 0.0
+            broken: ClientError = DeliveryError("the streams end without the last piece")
             try:
                 await self._one_stream(request, collector, left=deadline - time.monotonic())
             except NodeBusyError as busy:
-                pause = busy.retry_after.total_seconds() if busy.retry_after is not None else limit
-                if time.monotonic() + pause >= deadline:
+                if busy.retry_after is None:
                     raise
-            except NodeUnreachableError:
-                if barren >= _BARREN_STREAMS:
+                broken, pause = busy, busy.retry_after.total_seconds()
+            except NodeUnreachableError as error:
+                broken = error
+            except NodeFaultError as fault:
+                # With a reason it is a node's own word; without one the connection broke on the way.
+                if fault.reason:
                     raise
+                broken = fault
             if collector.delivery is not None:
                 return
             barren = 0 if collector.next_chunk > before else barren + 1
-            if barren > _BARREN_STREAMS or time.monotonic() >= deadline:
-                raise NodeSilentError("the node")
-            await self._wire.pause(max(pause, _PAUSE * barren * random.uniform(0.5, 1.5)))  # noqa: S311 - spreads callers
+            pause = max(pause, _PAUSE * barren * random.uniform(0.5, 1.5))  # noqa: S311 - spreads callers
+            if barren > _BARREN_STREAMS or time.monotonic() + pause >= deadline:
+                raise broken
+            await self._wire.pause(pause)
 
     async def _one_stream(self, request: authv1.FetchLicenseRequest, collector: Collector, *, left: float) -> None:
         pieces = self._listen(
