@@ -18,6 +18,7 @@ from govcode_node.domain.text_encodings import base32_encode
 from govcode_node.domain.zwm1 import Zwm1Codec
 from govcode_node.sandbox.callers import NodeCallers
 from govcode_node.sandbox.clock import HomeClock
+from govcode_node.sandbox.licences import SandboxMatter
 from govcode_node.sandbox.plan import (
     COUNTER_SCENE,
     NOWHERE,
@@ -28,6 +29,7 @@ from govcode_node.sandbox.plan import (
 from govcode_node.sandbox.refusals import USED_SERIAL
 
 _PAST: Final = -timedelta(hours=1)
+_LONG: Final = timedelta(days=30)
 _FUTURE: Final = timedelta(days=29)
 """Not beyond the maker's session; a code of that time is good once the clock has come there."""
 _LATER_VERSION: Final = 0x20
@@ -167,6 +169,28 @@ def make_matter_code(business: Client, account_id: str) -> str:
     ticket = business.code_base.ApplyCode(apply).ticket
     made = business.code_base.MakeCode(basev1.MakeCodeRequest(biz_serial=new_serial("MAKE"), ticket=ticket))
     return str(made.code.code_text)
+
+
+def ask_for_licences(callers: NodeCallers, code_text: str, matter: SandboxMatter) -> str:
+    """It lets the counter scan a holder's code and ask for all that a matter allows; the authorization's id.
+
+    Raises:
+        ClientError: The node refuses.
+    """
+    counter = callers.counter_app
+    scanned = counter.codes.scan(code_text=code_text, scene_no=COUNTER_SCENE)
+    asked = counter.authorizations.request(
+        scan_id=scanned.answer.scan_id,
+        matter_code=matter.matter_code,
+        items=matter.items,
+        documents=matter.documents,
+        purpose="沙箱联调",
+        handling_means="核验后不留存",
+        max_uses=1,
+        period=_LONG,
+    ).authorization
+    counter.authorizations.wait(authorization_id=asked.authorization_id, within=20)
+    return str(asked.authorization_id)
 
 
 def place_codes(maker: CodeMaker, clock: HomeClock) -> PlacedCodes:

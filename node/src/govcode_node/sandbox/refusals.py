@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from govcode_node.sandbox.licences import MATTERS
 from govcode_node.sandbox.plan import (
     AWAY,
     CLINIC_SCENE,
@@ -26,6 +27,7 @@ _APPLICATION: Final = "govcode.code.v1.CodeApplicationService/"
 _BASE: Final = "govcode.code.v1.CodeBaseService/"
 _BUSINESS: Final = "govcode.business.v1.BusinessManagementService/"
 _ROUTING: Final = "govcode.routing.v1.CodeRoutingService/"
+_LICENCES: Final = "govcode.authorization.v1.AuthorizationService/"
 _HUB: Final = "govcode.hub.v1.HubService/"
 _SERIAL: Final = "{serial}"
 _UNKNOWN: Final = "0" * 32
@@ -41,6 +43,8 @@ class Ready:
         accounts: Their accounts.
         revoked_code_id: Id of a code that was revoked.
         old_scan_id: A scan of the counter of long ago.
+        picked: An authorization of the counter of which the first item is granted.
+        denied: An authorization of the counter that was denied.
     """
 
     texts: dict[str, str] = field(repr=False)
@@ -48,6 +52,8 @@ class Ready:
     accounts: Mapping[str, str]
     revoked_code_id: bytes
     old_scan_id: str
+    picked: str = ""
+    denied: str = ""
 
 
 def natural_refusals(ready: Ready) -> list[dict[str, Any]]:
@@ -59,6 +65,7 @@ def natural_refusals(ready: Ready) -> list[dict[str, Any]]:
         *_of_scans(ready),
         *_of_the_registry(),
         *_of_the_federation(),
+        *_of_licences(ready),
     ]
 
 
@@ -181,6 +188,50 @@ def _of_the_federation() -> list[dict[str, Any]]:
         _call("NO_ROUTE", f"{_ROUTING}ResolveRoute", HOLDER_APP.replace("-", "_"), {"region_code": NOWHERE}),
         _call("HUB_NOT_HERE", status, "security_operator", {"node_id": AWAY}),
         _call("NODE_UNKNOWN", status, "security_operator", {"node_id": NOWHERE}, at="hub"),
+    ]
+
+
+def _of_licences(ready: Ready) -> list[dict[str, Any]]:
+    residence, driving = MATTERS[0].matter_code, MATTERS[1].matter_code
+    placed = {
+        "subject_kind": "SUBJECT_KIND_MATTER",
+        "name": "沙箱事项",
+        "app_id": COUNTER_APP,
+        "matter_code": "SB-NONE",
+    }
+    matter = {
+        "matter_code": "SB-REFUSED",
+        "app_id": COUNTER_APP,
+        "name": "沙箱事项",
+        "purpose": "沙箱联调",
+        "handling_means": "核验后不留存",
+        "max_uses": 1,
+        "max_period": "3600s",
+        "subject_kinds": ["SUBJECT_KIND_PERSON"],
+    }
+    item = {"license_type": "library-card", "field_names": ["name"]}
+
+    def fetch(reason: str, authorization_id: str, item_no: int, matter_code: str) -> dict[str, Any]:
+        request = {"authorization_id": authorization_id, "item_no": item_no, "matter_code": matter_code}
+        return _call(reason, f"{_LICENCES}FetchLicense", "counter_app", {"biz_serial": _SERIAL, **request})
+
+    def look(reason: str, authorization_id: str, caller: str, **more: str) -> dict[str, Any]:
+        request = {"authorization_id": authorization_id, **more}
+        return _call(reason, f"{_LICENCES}GetAuthorization", caller, request)
+
+    def operate(reason: str, method: str, **request: Any) -> dict[str, Any]:
+        return _call(reason, f"{_BUSINESS}{method}", "operator", {"biz_serial": _SERIAL, **request})
+
+    scanning = {"biz_serial": _SERIAL, "session_token": ready.tokens["holder"], "code_text": ready.texts["revoked"]}
+    return [
+        look("AUTHORIZATION_NOT_FOUND", "au_" + _UNKNOWN, "counter_app"),
+        look("NOT_OWNER", ready.picked, "holder_app", session_token=ready.tokens["holder"]),
+        fetch("ITEM_NOT_GRANTED", ready.picked, 2, residence),
+        fetch("MATTER_MISMATCH", ready.picked, 1, driving),
+        fetch("AUTHORIZATION_STATE_CONFLICT", ready.denied, 1, residence),
+        _call("SCENE_CODE_INVALID", f"{_APPLICATION}ScanSceneCode", "holder_app", scanning),
+        operate("SCOPE_NOT_REGISTERED", "RegisterPlacedSubject", subject=placed),
+        operate("LICENSE_TYPE_UNKNOWN", "RegisterMatter", matter=matter | {"items": [item]}),
     ]
 
 

@@ -5,7 +5,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -21,12 +21,14 @@ from govcode_node.sandbox.credentials import Made, credentials_of
 from govcode_node.sandbox.holders import (
     CodeMaker,
     OpenedHolder,
+    ask_for_licences,
     make_matter_code,
     open_holder,
     open_holders,
     open_virtual_holders,
     place_codes,
 )
+from govcode_node.sandbox.licences import MATTERS
 from govcode_node.sandbox.magic import Magic
 from govcode_node.sandbox.nodes import SandboxError, SandboxNodes
 from govcode_node.sandbox.plan import AWAY, HOME, HUB, MEMBERS, PEER, SUBJECTS, SUSPENDED
@@ -81,6 +83,7 @@ async def open_sandbox(folder: Path, *, port: int = 0, say: Callable[[str], None
         made.ready.texts.update(await asyncio.to_thread(builder.fill_others, made))
         await builder.let_nodes_go()
         await builder.wake_virtual_holders(made.virtual)
+        made = await asyncio.to_thread(builder.fill_authorizations, made)
         control = await builder.open_clock()
         credentials = await asyncio.to_thread(credentials_of, nodes, made, control)
         yield Sandbox(target=nodes.address(HOME), credentials=credentials)
@@ -165,6 +168,17 @@ class _Builder:
         virtual = VirtualHolders(client, holders)
         virtual.start()
         self.stack.push_async_callback(virtual.stop)
+
+    def fill_authorizations(self, made: Made) -> Made:
+        """It lets the counter ask two of those who answer by themselves."""
+        home = self._callers(HOME)
+        texts, matter = made.ready.texts, MATTERS[0]
+        ready = replace(
+            made.ready,
+            picked=ask_for_licences(home, texts["picker"], matter),
+            denied=ask_for_licences(home, texts["denier"], matter),
+        )
+        return replace(made, ready=ready)
 
     async def open_clock(self) -> dict[str, Any]:
         """It lets the clock be moved from outside and gives what a caller must know for that."""
