@@ -23,6 +23,12 @@ def _runner() -> ModuleType:
     return sys.modules[name]
 
 
+@pytest.fixture(scope="session")
+def runner() -> ModuleType:
+    """The runner of the samples, `clients/run_samples.py`, as a module."""
+    return _runner()
+
+
 @pytest.fixture(scope="module")
 def sandbox_file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The credentials file of a sandbox that is up, `sandbox/sandbox.json` in an otherwise empty folder."""

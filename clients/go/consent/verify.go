@@ -146,7 +146,10 @@ func (report *Report) checkHolder(record *authorizationv1.ConsentRecord) {
 		return
 	}
 	report.add(statementAgrees(statement, record), "what the device signed is what the record says: text, items, time")
-	report.add(sensitiveConfirmed(statement, record), "sensitive items were confirmed one by one, with a stronger identity check")
+	if sensitive := sensitiveItems(record); len(sensitive) > 0 {
+		report.add(sensitiveConfirmed(statement, record, sensitive),
+			"sensitive items were confirmed one by one, with a stronger identity check bound to this decision")
+	}
 	decision := authorizationv1.AuthorizationState_AUTHORIZATION_STATE_DENIED
 	if len(grantedItems(record.GetItems())) > 0 {
 		decision = authorizationv1.AuthorizationState_AUTHORIZATION_STATE_GRANTED
@@ -192,23 +195,27 @@ func statementAgrees(
 	return nil
 }
 
+// sensitiveItems are the granted items that the home node's catalogue calls sensitive (敏感个人信息).
+func sensitiveItems(record *authorizationv1.ConsentRecord) []uint32 {
+	var sensitive []uint32
+	for _, item := range grantedItems(record.GetItems()) {
+		if item.GetItem().GetSensitive() {
+			sensitive = append(sensitive, item.GetItem().GetItemNo())
+		}
+	}
+	return sensitive
+}
+
 // sensitiveConfirmed holds each sensitive item that was granted against a confirmation of its own and the stronger check,
 // which is bound to recipient, items, text and authorization.
 func sensitiveConfirmed(
-	statement *authorizationv1.DecideAuthorizationStatement, record *authorizationv1.ConsentRecord,
+	statement *authorizationv1.DecideAuthorizationStatement, record *authorizationv1.ConsentRecord, sensitive []uint32,
 ) error {
-	decisions, needed := decisionsOf(statement), false
-	for _, item := range grantedItems(record.GetItems()) {
-		if !item.GetItem().GetSensitive() {
-			continue
+	decisions := decisionsOf(statement)
+	for _, itemNo := range sensitive {
+		if !decisions[itemNo].GetSensitiveConfirmed() {
+			return fmt.Errorf("item %d was not confirmed by itself", itemNo)
 		}
-		needed = true
-		if !decisions[item.GetItem().GetItemNo()].GetSensitiveConfirmed() {
-			return fmt.Errorf("item %d was not confirmed by itself", item.GetItem().GetItemNo())
-		}
-	}
-	if !needed {
-		return nil
 	}
 	if record.GetStepUp() == nil {
 		return errors.New("there was no stronger identity check")
