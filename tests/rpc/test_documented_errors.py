@@ -78,7 +78,7 @@ WITH_FIELD: Final = {"INVALID_FIELD", "USCC_INVALID"}
 KEPT: Final = (
     *("accounts", "sessions", "relations", "tickets", "codes", "live_codes", "scans", "acts", "events"),
     *("relying_parties", "applications", "scanners", "scenes", "nodes"),
-    *("authorizations", "license_uses", "withdrawal_notices", "mandates", "license_types", "matters"),
+    *("authorizations", "license_uses", "mandates", "license_types", "matters"),
     *("application_keys", "scene_offers"),
 )
 """Tables in which acts leave something; the audit trail and what loops write are not among them."""
