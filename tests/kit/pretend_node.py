@@ -173,6 +173,10 @@ class PretendEvidence:
     async def attest_payload(self, purpose: EvidencePurpose, kind: type[Statement], payload: bytes) -> bytes:
         return self.notary.write((self.node_id, purpose, payload, self.clock.now()))
 
+    def payload_in(self, evidence: bytes) -> bytes:
+        payload: bytes = self.notary.read(evidence)[2]
+        return payload
+
     def statement_of(self, kind: type[S], payload: bytes) -> S:
         return cast(S, self.notary.read(payload))
 

@@ -243,6 +243,14 @@ class Attestor(Protocol):
         """It gives the bytes of a statement, to be kept or compared."""
         ...
 
+    def payload_in(self, evidence: bytes) -> bytes:
+        """It gives the signed payload of kept evidence, to the byte, also of another node's.
+
+        Raises:
+            EvidenceRefusedError: The bytes are no evidence.
+        """
+        ...
+
     async def attest(self, purpose: EvidencePurpose, statement: Statement) -> bytes:
         """It signs a statement and returns the evidence as bytes to store and send.
 

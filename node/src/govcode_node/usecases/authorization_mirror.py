@@ -69,7 +69,7 @@ class AuthorizationMirror:
         received = await self._peers.forward_consent_request(
             request.home_node, request=authorization.request_evidence, call=call
         )
-        digest = sm3(self._attestor.payload_of(request))
+        digest = sm3(self._attestor.payload_in(authorization.request_evidence))
         return await self._follow(authorization, received, digest, then)
 
     async def ask(self, call: Call, authorization: Authorization) -> Authorization:

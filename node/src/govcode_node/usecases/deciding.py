@@ -299,7 +299,7 @@ class Deciding:
             decider_account_id=decider.account.account_id,
             mandate_id=decider.mandate.mandate_id if decider.mandate is not None else "",
             relation_id=decider.relation_id,
-            request_digest=sm3(self._attestor.payload_of(request)),
+            request_digest=sm3(self._attestor.payload_in(case.authorization.request_evidence)),
             relying_party_name=request.relying_party_name,
             relying_party_uscc=request.relying_party_uscc,
             matter_code=request.matter_code,

@@ -57,6 +57,17 @@ class WireAttestor:
         """It gives the bytes of a statement, to be kept or compared."""
         return codec_of(type(statement)).encode(statement)
 
+    def payload_in(self, evidence: bytes) -> bytes:
+        """It gives the signed payload of kept evidence, to the byte: another encoder would have written other bytes.
+
+        Raises:
+            EvidenceRefusedError: The bytes are no evidence.
+        """
+        try:
+            return evidence_from_bytes(evidence).payload
+        except InvalidEvidenceError as fault:
+            raise EvidenceRefusedError(fault.reason) from fault
+
     async def attest(self, purpose: EvidencePurpose, statement: Statement) -> bytes:
         """It signs a statement and returns the evidence as bytes to store and send.
 

@@ -344,8 +344,10 @@ class BeginStepUpResponse(_message.Message):
     challenge: _builtins.bytes
     """Output only. The provider's challenge, opaque."""
     step_up_digest: _builtins.bytes
-    """Output only. What the check is bound to, to be signed in the statement: SM3 over recipient, items, text version and
-    authorization id, 32 bytes; empty for GiveMandate.
+    """Output only. What the check is bound to, to be signed in the statement, 32 bytes; empty for GiveMandate. It is the SM3
+    of these texts, each as a four-byte big-endian length and its UTF-8 bytes: `govcode-step-up-v1`; the recipient's unified
+    social credit code; the version of the text; the authorization id; then for each item, by number,
+    `number|license type|field names joined by commas|1 for the document, else 0`.
     """
     @_builtins.property
     def expire_time(self) -> _timestamp_pb2.Timestamp:
