@@ -38,6 +38,7 @@ EVERY_COMMAND = [
     ["demo"],
     ["demo", "play"],
     ["demo", "run"],
+    ["sandbox"],
 ]
 
 
