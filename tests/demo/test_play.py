@@ -63,6 +63,45 @@ act = "scan"
 code = "code"
 scene = 1
 expect = { outcome = "REVOKED", decision = "REJECT", decided_by = "420100" }
+
+[[step]]
+clause = "6.3"
+title = "another code"
+who = "holder-app@420100"
+act = "present"
+holder = "张样例"
+keep = "second"
+expect = { outcome = "ISSUED" }
+
+[[step]]
+clause = "6.3"
+title = "scanned"
+who = "counter-app@110000"
+act = "scan"
+code = "second"
+scene = 1
+keep = "scan"
+expect = { outcome = "VALID" }
+
+[[step]]
+clause = "6.3"
+title = "asked for a licence"
+who = "counter-app@110000"
+act = "ask"
+scan = "scan"
+matter = "HOUSING-01"
+items = { marriage-certificate = ["name"] }
+keep = "asked"
+expect = { outcome = "PENDING" }
+
+[[step]]
+clause = "6.3"
+title = "a licence that nobody granted"
+who = "counter-app@110000"
+act = "fetch"
+authorization = "asked"
+item = "marriage-certificate"
+expect = { outcome = "DELIVERED" }
 """
 
 
@@ -124,6 +163,8 @@ def test_every_step_of_the_demo_comes_out_as_expected_and_nothing_is_left(tmp_pa
     by_title = {step["step"]: step for step in run.summary}
     abroad = by_title["a counter in Shanghai scans it; Wuhan decides 跨区域互认"]
     assert (abroad["outcome"], abroad["decided_by"]) == ("VALID", "420100")
+    fetched = [step for step in run.summary if step["outcome"] == "DELIVERED" and step["decided_by"]]
+    assert [step["decided_by"] for step in fetched] == ["310000", "420100"]
     # One program, four roles: what differs between the nodes stands in their configurations alone.
     configs = [tomllib.loads(path.read_text(encoding="utf-8")) for path in run.folder.glob("run-*/*/node.toml")]
     assert {config["node"]["node_id"] for config in configs} == {"000000", "110000", "310000", "420100"}
@@ -135,9 +176,10 @@ def test_a_step_that_comes_out_otherwise_fails_the_demo(tmp_path: Path) -> None:
     steps.write_text(SPOILED, encoding="utf-8")
     run = play(tmp_path / "demo", "--steps", str(steps))
     assert run.code == 1, run.output
-    assert [step["ok"] for step in run.summary] == [True, False, True, False, True]
+    assert [step["ok"] for step in run.summary] == [True, False, True, False, True, True, True, True, False]
     assert run.summary[1]["outcome"] == "CERTIFICATE_UNTRUSTED"
     assert run.summary[3]["outcome"] == "REVOKED"
+    assert run.summary[8]["outcome"] == "AUTHORIZATION_STATE_CONFLICT"
     assert "outcome is 'REVOKED', expected 'VALID'" in run.output
     assert_nothing_left(run)
 

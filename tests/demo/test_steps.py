@@ -3,8 +3,9 @@
 from pathlib import Path
 
 import pytest
-from govcode_node.demo.plan import DEMO_DATA, PlanError, load_federation_plan
-from govcode_node.demo.player import Finding, faults_of
+from govcode_node.commands.plans import PlanError
+from govcode_node.demo.findings import Finding, faults_of
+from govcode_node.demo.plan import DEMO_DATA, load_federation_plan
 from govcode_node.demo.steps import Act, Expectation, load_steps
 from govcode_node.domain.numbers import parse_uscc
 
@@ -30,20 +31,50 @@ def test_the_demo_of_the_checkout_shows_both_flows_and_both_absences() -> None:
     steps = load_steps(DEMO_DATA / "steps.toml")
     outcomes = {step.expect.outcome for step in steps}
     assert {"VALID", "CONSUMED", "SEAL_INVALID", "REVOKED", "HOME_NODE_UNREACHABLE", "OFFLINE_VALID"} <= outcomes
-    assert {step.clause for step in steps} >= {"6.1", "6.2", "7.4", "7.6"}
+    assert {step.clause for step in steps} >= {"6.1", "6.2", "6.3", "7.4", "7.6"}
     assert [step.node_id for step in steps if step.act is Act.STOP] == ["000000", "420100"]
+
+
+def test_the_demo_shows_a_licence_granted_used_up_withdrawn_and_denied_over_three_regions() -> None:
+    steps = [step for step in load_steps(DEMO_DATA / "steps.toml") if step.clause == "6.3"]
+    outcomes = {step.expect.outcome for step in steps}
+    assert {"DELIVERED", "GRANT_EXHAUSTED", "GRANT_WITHDRAWN", "DENIED", "STEP_UP_REQUIRED"} <= outcomes
+    fetched = next(step for step in steps if step.act is Act.FETCH and step.expect.outcome == "DELIVERED")
+    holders_node = next(step.node_id for step in steps if step.act is Act.DECIDE)
+    assert (fetched.node_id, holders_node, fetched.expect.decided_by) == ("110000", "420100", "310000")
+    assert Act.SCAN_SCENE in {step.act for step in steps}
 
 
 def test_every_organisation_of_the_demo_has_a_right_number_in_every_region() -> None:
     plan = load_federation_plan()
-    numbers = [organisation.uscc(node) for node in plan.members for organisation in plan.organisation]
+    registries = [plan.registry(node, encryption_key_of=lambda app_id: app_id) for node in plan.members]
+    numbers = [organisation.uscc for registry in registries for organisation in registry.organisation]
     assert [parse_uscc(number) for number in numbers] == numbers
     assert len(set(numbers)) == len(numbers)
+
+
+def test_each_region_registers_its_own_words_and_keys_for_those_that_fetch() -> None:
+    plan = load_federation_plan()
+    beijing = next(node for node in plan.members if node.node_id == "110000")
+    registry = plan.registry(beijing, encryption_key_of=lambda app_id: f"key of {app_id}")
+    applications = {one.app_id: one for party in registry.organisation for one in party.application}
+    assert applications["counter-app"].name == "北京市窗口系统"
+    assert {one.app_id: one.encryption_key for one in applications.values() if one.encryption_key} == {
+        "counter-app": "key of counter-app"
+    }
+
+
+def test_what_the_consent_page_does_not_say_is_a_fault() -> None:
+    found = Finding(outcome="PENDING", text="接收方：甲")
+    assert faults_of(Expectation(outcome="PENDING", text=("甲", "乙")), found) == ("the text does not say '乙'",)
 
 
 def test_a_step_that_uses_a_code_nobody_kept_is_refused(tmp_path: Path) -> None:
     text = PRESENT + PRESENT.replace("present", "scan").replace('keep = "one"', 'code = "other"\nscene = 1')
     with pytest.raises(PlanError, match="step 2: no earlier step keeps the code 'other'"):
+        load_steps(write(tmp_path, text))
+    text = PRESENT + PRESENT.replace("present", "read").replace('keep = "one"', 'authorization = "other"')
+    with pytest.raises(PlanError, match="step 2: no earlier step keeps the authorization 'other'"):
         load_steps(write(tmp_path, text))
 
 

@@ -18,7 +18,7 @@ from govcode_node.demo.plan import CHECKOUT, DEMO_DATA, HUB, PlannedNode, load_f
 
 if TYPE_CHECKING:
     from govcode_node.demo.federation import Federation
-    from govcode_node.demo.player import Played
+    from govcode_node.demo.findings import Played
 
 _RUN_FOLDER = CHECKOUT / ".run" / "demo"
 

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Self
 
+from govcode_node.commands.application_keys import load_application_key, make_application_key
 from govcode_node.commands.profiles import CallerProfile
-from govcode_node.demo.plan import HUB, IDENTITIES_FILE, PEOPLE_FILE, FederationPlan, PlannedNode
+from govcode_node.demo.plan import HUB, IDENTITIES_FILE, LICENCES_FILE, PEOPLE_FILE, FederationPlan, PlannedNode
 from govcode_node.demo.processes import NodeProcess, NodeStartError
 from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.identities import FEDERATION_TRUST_DOMAIN, CallerClass, Identity
@@ -17,7 +18,7 @@ from govcode_node.domain.regions import RegionCode
 from govcode_node.home import prefixes_of
 
 if TYPE_CHECKING:
-    from govcode_client import Client
+    from govcode_client import Client, Sm2PrivateKey
 
 ADMISSION_LIMIT: Final = 60.0
 """Seconds for registration, approval and the spreading of the trust bundle."""
@@ -175,6 +176,16 @@ class Federation:
             self._clients[key] = self.profile(caller, node_id, region=region).connect()
         return self._clients[key]
 
+    def application_key(self, app_id: str, node_id: str) -> "Sm2PrivateKey":
+        """It gives the key to which licences are sealed for an application of a node; made at the first call."""
+        path = self._directory(node_id) / f"{app_id}.sm2"
+        return load_application_key(path) if path.exists() else make_application_key(path)
+
+    @property
+    def hub_public_key(self) -> bytes:
+        """The hub's signing key, which a checker of evidence gets by another way than from a node."""
+        return bytes.fromhex(self._sign_keys[HUB][1])
+
     @property
     def _certificates(self) -> Path:
         return self.folder / "certs"
@@ -244,7 +255,12 @@ class Federation:
                 f"hub_endpoints = [{_toml(hub_address)}]",
                 f"hub_public_keys = [{_toml(self._sign_keys[HUB][1])}]",
             ]
-        lines.append("[disclosure]")
+        lines += [
+            "[licences]",
+            f"folder = {_toml(self._directory(node.node_id) / 'licences')}",
+            f"synthetic_file = {_toml(LICENCES_FILE)}",
+            "[disclosure]",
+        ]
         lines += [f"{scene} = {json.dumps(fields)}" for scene, fields in self.plan.disclosure.items()]
         return lines
 

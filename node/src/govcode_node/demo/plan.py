@@ -1,14 +1,18 @@
 """What the demo's federation consists of, read from ``deploy/demo/federation.toml``."""
 
-import tomllib
-from dataclasses import dataclass
-from enum import Enum
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-import cattrs
-
-from govcode_node.domain.errors import GovcodeError
+from govcode_node.commands.plans import read_plan
+from govcode_node.commands.registry_files import (
+    LicenceTypeEntry,
+    OrganisationEntry,
+    RegistryFile,
+    SceneEntry,
+)
 from govcode_node.domain.numbers import complete_uscc
 
 CHECKOUT: Final = Path(__file__).resolve().parents[4]
@@ -16,12 +20,9 @@ CHECKOUT: Final = Path(__file__).resolve().parents[4]
 
 DEMO_DATA: Final = CHECKOUT / "deploy" / "demo"
 PEOPLE_FILE: Final = DEMO_DATA / "synthetic_subjects.toml"
+LICENCES_FILE: Final = DEMO_DATA / "synthetic_licences.toml"
 IDENTITIES_FILE: Final = CHECKOUT / "certs" / "identities.toml"
 HUB: Final = "000000"
-
-
-class PlanError(GovcodeError):
-    """A file of the demo cannot be used; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,60 +50,22 @@ class PlannedNode:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedScene:
-    """One scene, with the words of the contract's enumerations."""
-
-    scene_no: int
-    name: str
-    scene_class: str
-    subject_kinds: tuple[str, ...]
-    profile: str = "UNSPECIFIED"
-    one_time: bool = False
-    offline_allowed: bool = False
-    fields: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedScanner:
-    """One scanner."""
-
-    device_id: str
-    place: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedApplication:
-    """One application with its scanners."""
-
-    app_id: str
-    kind: str
-    name: str
-    scene_nos: tuple[int, ...] = ()
-    scanner: tuple[PlannedScanner, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedOrganisation:
-    """One organisation with its applications; `uscc_stem` lacks the check character."""
-
-    name: str
-    uscc_stem: str
-    purpose: str
-    application: tuple[PlannedApplication, ...]
-
-    def uscc(self, node: PlannedNode) -> str:
-        """It gives the organisation's number in a node's region."""
-        return complete_uscc(node.fill(self.uscc_stem))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FederationPlan:
-    """All of it."""
+    """All of it.
+
+    Attributes:
+        node: The nodes.
+        disclosure: What each shows of its subjects to scenes of other regions.
+        scene: Scenes of each node.
+        licence_type: Licence types of each node.
+        organisation: Organisations of each node; `uscc` lacks the check character.
+    """
 
     node: tuple[PlannedNode, ...]
     disclosure: dict[str, list[str]]
-    scene: tuple[PlannedScene, ...]
-    organisation: tuple[PlannedOrganisation, ...]
+    scene: tuple[SceneEntry, ...]
+    licence_type: tuple[LicenceTypeEntry, ...]
+    organisation: tuple[OrganisationEntry, ...]
 
     @property
     def hub(self) -> PlannedNode:
@@ -114,6 +77,26 @@ class FederationPlan:
         """The nodes of regions."""
         return tuple(node for node in self.node if not node.is_hub)
 
+    def registry(self, node: PlannedNode, *, encryption_key_of: Callable[[str], str]) -> RegistryFile:
+        """It gives what a node's business operator registers.
+
+        Args:
+            node: The node, with whose words the texts are filled.
+            encryption_key_of: Gives the public key, in hexadecimal digits, of an application that has matters.
+        """
+        organisations = []
+        for planned in _filled(self.organisation, node):
+            applications = tuple(
+                replace(one, encryption_key=encryption_key_of(one.app_id)) if one.matter else one
+                for one in planned.application
+            )
+            organisations.append(replace(planned, uscc=complete_uscc(planned.uscc), application=applications))
+        return RegistryFile(
+            scene=_filled(self.scene, node),
+            licence_type=_filled(self.licence_type, node),
+            organisation=tuple(organisations),
+        )
+
 
 def load_federation_plan(path: Path = DEMO_DATA / "federation.toml") -> FederationPlan:
     """It reads the plan.
@@ -121,30 +104,16 @@ def load_federation_plan(path: Path = DEMO_DATA / "federation.toml") -> Federati
     Raises:
         PlanError: The file cannot be read or has faults; all of them are named.
     """
-    plan: FederationPlan = structure(path, FederationPlan)
+    plan: FederationPlan = read_plan(path, FederationPlan)
     return plan
 
 
-def structure(path: Path, kind: type[Any]) -> Any:
-    """It reads a TOML file as a dataclass; unknown keys are refused.
-
-    Raises:
-        PlanError: The file cannot be read or has faults; all of them are named.
-    """
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, _text_or_member)
-    try:
-        return converter.structure(tomllib.loads(path.read_text(encoding="utf-8")), kind)
-    except FileNotFoundError as error:
-        raise PlanError(f"{path} is not there; the demo runs from a checkout") from error
-    except (OSError, ValueError) as error:
-        raise PlanError(f"cannot read {path}: {error}") from error
-    except cattrs.BaseValidationError as error:
-        raise PlanError(f"{path}: " + "; ".join(cattrs.transform_error(error))) from error
-
-
-def _text_or_member(value: object, kind: type[str]) -> str:
-    """It reads a text, or a member of an enumeration of texts, for which cattrs finds the same hook."""
-    if not isinstance(value, str):
-        raise ValueError("expected a text")  # noqa: TRY004 - cattrs collects ValueErrors
-    return kind(value) if issubclass(kind, Enum) else value
+def _filled(value: Any, node: PlannedNode) -> Any:
+    """It puts a node's own words into every text of a part of the plan."""
+    if isinstance(value, str):
+        return node.fill(value)
+    if isinstance(value, tuple):
+        return tuple(_filled(entry, node) for entry in value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{one.name: _filled(getattr(value, one.name), node) for one in fields(value)})
+    return value

@@ -2,77 +2,22 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
 from govcode_node.commands.holders import HolderBackEnd, HolderSession, find_holder, new_serial
 from govcode_node.commands.screen import enum_word
+from govcode_node.demo.consents import ConsentActs
 from govcode_node.demo.federation import Federation
+from govcode_node.demo.findings import Finding, Played, faults_of
 from govcode_node.demo.plan import PEOPLE_FILE
-from govcode_node.demo.steps import Act, Expectation, Step
+from govcode_node.demo.steps import Act, Step
 
 if TYPE_CHECKING:
     from govcode_client import Client
 
 _RELATION_LIFE: Final = timedelta(days=365)
 _LOOK_EVERY: Final = 0.25
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """What came of a step, in the words of `Expectation`.
-
-    Attributes:
-        code_text: A code to be kept.
-        note: Something to be shown below the step.
-        views: The hub's views of nodes, to be shown as a table.
-    """
-
-    outcome: str
-    decided_by: str = ""
-    decision: str = ""
-    fields: dict[str, str] = field(default_factory=dict)
-    proxy: bool = False
-    visited: str = ""
-    relying_party: str = ""
-    conditions: dict[str, str] = field(default_factory=dict)
-    code_text: str = ""
-    note: str = ""
-    views: tuple[Any, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
-    """One step that was played.
-
-    Attributes:
-        step: The step.
-        finding: What came of it.
-        faults: Where that differs from what was expected.
-        milliseconds: How long the call took, from the caller's side.
-    """
-
-    step: Step
-    finding: Finding
-    faults: tuple[str, ...]
-    milliseconds: float
-
-    @property
-    def ok(self) -> bool:
-        """Whether it came out as expected."""
-        return not self.faults
-
-    def summary(self) -> dict[str, object]:
-        """It gives the line of `summary.json`."""
-        return {
-            "clause": self.step.clause,
-            "step": self.step.title,
-            "outcome": self.finding.outcome,
-            "decided_by": self.finding.decided_by,
-            "ok": self.ok,
-            "ms": round(self.milliseconds, 1),
-        }
 
 
 class Player:
@@ -83,6 +28,7 @@ class Player:
         self._federation = federation
         self._sessions: dict[tuple[str, str], HolderSession] = {}
         self._codes: dict[str, tuple[str, bytes]] = {}
+        self._kept: dict[str, str] = {}
         self._acts: dict[Act, Callable[[Step], Finding]] = {
             Act.PRESENT: self._present,
             Act.SCAN: self._scan,
@@ -95,6 +41,7 @@ class Player:
             Act.START: self._start,
             Act.NODES: self._nodes,
         }
+        self._acts |= ConsentActs(federation, session_of=self._session, kept=self._kept).acts
 
     def open_accounts(self, steps: tuple[Step, ...]) -> int:
         """It opens the accounts of everybody who acts in the steps, before the play; how many.
@@ -124,6 +71,8 @@ class Player:
         began = time.perf_counter()
         try:
             finding = self._acts[step.act](step)
+            if step.keep:
+                self._kept[step.keep] = finding.kept_id or finding.code_text
         except ClientError as error:
             finding = Finding(outcome=getattr(error, "reason", "") or type(error).__name__, note=str(error))
         return finding, (time.perf_counter() - began) * 1000
@@ -257,23 +206,10 @@ def _judged(answer: Any) -> Finding:
         decided_by=facts.decided_by_node_id,
         fields={item.name: item.value for item in facts.fields},
         proxy=facts.proxy,
+        kept_id=facts.scan_id,
         note=" · ".join(f"{item.name}: {item.value}" for item in facts.fields),
     )
 
 
 def _other(character: str) -> str:
     return "1" if character != "1" else "2"
-
-
-def faults_of(expected: Expectation, found: Finding) -> tuple[str, ...]:
-    """It says where a finding differs from what was expected."""
-    faults = []
-    for name in ("outcome", "decided_by", "decision", "fields", "proxy", "visited", "relying_party"):
-        wanted, present = getattr(expected, name), getattr(found, name)
-        if wanted is not None and wanted != present:
-            faults.append(f"{name} is {present!r}, expected {wanted!r}")
-    for node_id, condition in (expected.conditions or {}).items():
-        present = found.conditions.get(node_id, "absent")
-        if present != condition:
-            faults.append(f"{node_id} is {present}, expected {condition}")
-    return tuple(faults)

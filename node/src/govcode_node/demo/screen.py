@@ -14,7 +14,7 @@ from govcode_node.symbols import render_terminal
 
 if TYPE_CHECKING:
     from govcode_node.demo.federation import Federation
-    from govcode_node.demo.player import Played
+    from govcode_node.demo.findings import Played
 
 
 class Screen:
@@ -47,7 +47,8 @@ class Screen:
         line.append(step.title)
         line.append(f"  [{step.who}", style="dim")
         if finding.decided_by:
-            line.append(f" → decided by {finding.decided_by}", style="dim")
+            did = "delivered" if finding.outcome == "DELIVERED" else "decided"
+            line.append(f" → {did} by {finding.decided_by}", style="dim")
         line.append("]  ", style="dim")
         line.append(finding.outcome, style="bold green" if finding.decision in ("", "ACCEPT") else "bold yellow")
         if finding.decision:
@@ -55,7 +56,8 @@ class Screen:
         line.append(f"  {played.milliseconds:.0f} ms", style="dim")
         self._console.print(line, soft_wrap=True)
         if finding.note:
-            self._console.print(Text(f"       {finding.note}", style="dim"), soft_wrap=True)
+            for line_below in finding.note.splitlines():
+                self._console.print(Text(f"       {line_below}", style="dim"), soft_wrap=True)
         for fault in played.faults:
             self._console.print(Text(f"       {fault}", style="red"), soft_wrap=True)
         if step.draw and finding.code_text:
