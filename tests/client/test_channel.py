@@ -212,7 +212,7 @@ async def test_a_long_asynchronous_stream_moves_as_well(tls_node: TlsNode, files
     while len(tls_node.seen) < 2:
         cursors.append(int((await anext(events)).cursor))
     cursors += [int((await anext(events)).cursor) for _ in range(3)]
-    await events.aclose()  # type: ignore[attr-defined]
+    await events.aclose()
     await client.close()
     assert [certificate for _, certificate, _ in tls_node.seen[:2]] == [old, new]
     assert set(range(1, cursors[-1] + 1)) == set(cursors)

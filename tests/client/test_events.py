@@ -70,7 +70,7 @@ def test_a_stream_outlives_a_node_that_is_stopped_and_started(node: FakeNode) ->
         node.restart()
         first += scan_some(node, 2)
         seen += [event.code_scanned.scan_id for event in itertools.islice(events, 2)]
-        events.close()  # type: ignore[attr-defined]
+        events.close()
     assert seen == first
 
 

@@ -12,7 +12,7 @@ import functools
 import inspect
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from datetime import datetime, timedelta
 from typing import Any, Concatenate, Final, Generic, ParamSpec, Protocol, TypeVar
 
@@ -158,21 +158,21 @@ def blocking(
 
 
 def blocking_iterator(
-    act: Callable[Concatenate[Any, P], AsyncIterator[R]],
-) -> Callable[Concatenate[BlockingArea[Any], P], Iterator[R]]:
+    act: Callable[Concatenate[Any, P], AsyncGenerator[R, None]],
+) -> Callable[Concatenate[BlockingArea[Any], P], Generator[R, None, None]]:
     """It makes the blocking twin of an act that yields."""
 
     @functools.wraps(act)
-    def called(self: BlockingArea[Any], /, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+    def called(self: BlockingArea[Any], /, *args: P.args, **kwargs: P.kwargs) -> Generator[R, None, None]:
         return _each(act(self._core, *args, **kwargs))
 
     signature = inspect.signature(act)
-    said = str(signature.return_annotation).removeprefix("Async")
+    said = str(signature.return_annotation).removeprefix("Async").removesuffix("]") + ", None]"
     called.__signature__ = signature.replace(return_annotation=said)  # type: ignore[attr-defined]
     return called
 
 
-def _each(items: Any) -> Iterator[Any]:
+def _each(items: Any) -> Generator[Any, None, None]:
     try:
         while True:
             try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import timedelta
 from typing import Final
 
@@ -256,7 +256,7 @@ class AsyncAuthorizations(FetchActs):
 
     async def list(
         self, *, session_token: str, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[authorization_pb2.Authorization]:
+    ) -> AsyncGenerator[authorization_pb2.Authorization, None]:
         """It goes through the authorizations of the account, newest first, those by statutory duty included.
 
         Args:
@@ -281,7 +281,7 @@ class AsyncAuthorizations(FetchActs):
 
     async def list_license_uses(
         self, *, session_token: str, authorization_id: str = "", page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[authorization_pb2.LicenseUse]:
+    ) -> AsyncGenerator[authorization_pb2.LicenseUse, None]:
         """It goes through the uses of the holder's licences (用证记录), newest first.
 
         Args:

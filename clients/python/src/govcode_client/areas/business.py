@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -98,7 +98,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
 
     async def list_relying_parties(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[registry_pb2.RelyingParty]:
+    ) -> AsyncGenerator[registry_pb2.RelyingParty, None]:
         """It goes through the relying parties, by id.
 
         Args:
@@ -181,7 +181,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
 
     async def list_applications(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[registry_pb2.Application]:
+    ) -> AsyncGenerator[registry_pb2.Application, None]:
         """It goes through the applications, by id; as `list_relying_parties`."""
 
         async def turn(token: str) -> tuple[object, str]:
@@ -261,7 +261,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
 
     async def list_scanners(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[registry_pb2.Scanner]:
+    ) -> AsyncGenerator[registry_pb2.Scanner, None]:
         """It goes through the scanners, by id; as `list_relying_parties`."""
 
         async def turn(token: str) -> tuple[object, str]:
@@ -333,7 +333,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
 
     async def list_scenes(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[registry_pb2.Scene]:
+    ) -> AsyncGenerator[registry_pb2.Scene, None]:
         """It goes through the scenes by number, each in the version that holds now; applications may ask too."""
 
         async def turn(token: str) -> tuple[object, str]:
@@ -493,7 +493,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
 
     async def list_license_types(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[catalogue_pb2.LicenseType]:
+    ) -> AsyncGenerator[catalogue_pb2.LicenseType, None]:
         """It goes through the licence types by name, each in its newest version; applications may ask too."""
 
         async def turn(token: str) -> tuple[object, str]:
@@ -567,7 +567,7 @@ class AsyncBusiness(AsyncStubbed[Any]):
 
     async def list_matters(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[catalogue_pb2.Matter]:
+    ) -> AsyncGenerator[catalogue_pb2.Matter, None]:
         """It goes through the matters by application and code, each in its newest version."""
 
         async def turn(token: str) -> tuple[object, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 
 from govcode.code.v1 import code_application_service_pb2 as appv1
@@ -423,7 +423,7 @@ class AsyncCodes(AccountActs):
         from_time: datetime | None = None,
         page_size: int = 0,
         timeout: float | None = None,
-    ) -> AsyncIterator[scan_pb2.ScanRecord]:
+    ) -> AsyncGenerator[scan_pb2.ScanRecord, None]:
         """It goes through the uses of the account's codes (用码记录), newest first, over as many pages as there are.
 
         Args:
@@ -471,7 +471,9 @@ class AsyncCodes(AccountActs):
         limit = self._wire.timeout + wait if timeout is None else timeout
         return await self._ask("ListEvents", request, appv1.ListEventsResponse, timeout=limit, service=APPLICATION)
 
-    async def watch_events(self, *, cursor: str = "", heartbeats: bool = False) -> AsyncIterator[event_pb2.Event]:
+    async def watch_events(
+        self, *, cursor: str = "", heartbeats: bool = False
+    ) -> AsyncGenerator[event_pb2.Event, None]:
         """It yields the events of the application without end, over as many connections as that takes.
 
         Keep `event.cursor` once an event is handled, and hand it in after a restart: nothing is missed, and an event
@@ -487,7 +489,7 @@ class AsyncCodes(AccountActs):
             ClientClosedError: The client was closed.
         """
 
-        def listen(at: str) -> AsyncIterator[appv1.WatchEventsResponse]:
+        def listen(at: str) -> AsyncGenerator[appv1.WatchEventsResponse, None]:
             request = appv1.WatchEventsRequest(cursor=at)
             return self._listen("WatchEvents", request, appv1.WatchEventsResponse, service=APPLICATION)
 

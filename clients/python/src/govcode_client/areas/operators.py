@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -73,7 +73,7 @@ class AsyncHub(AsyncStubbed[Any]):
 
     async def list_node_statuses(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[node_pb2.NodeView]:
+    ) -> AsyncGenerator[node_pb2.NodeView, None]:
         """It goes through the hub's views of all nodes.
 
         Args:
@@ -93,7 +93,7 @@ class AsyncHub(AsyncStubbed[Any]):
         async for view in pages(turn):
             yield view
 
-    async def watch_node_statuses(self) -> AsyncIterator[Sequence[node_pb2.NodeView]]:
+    async def watch_node_statuses(self) -> AsyncGenerator[Sequence[node_pb2.NodeView], None]:
         """It yields the views of nodes as they change, until the connection ends.
 
         Raises:
@@ -132,7 +132,7 @@ class AsyncAudit(AsyncStubbed[Any]):
         biz_serial: str = "",
         page_size: int = 0,
         timeout: float | None = None,
-    ) -> AsyncIterator[auditv1.AuditEvent]:
+    ) -> AsyncGenerator[auditv1.AuditEvent, None]:
         """It goes through entries of the audit trail.
 
         Args:

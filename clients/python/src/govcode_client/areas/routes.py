@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from govcode.routing.v1 import code_routing_service_pb2 as routingv1
 from govcode.routing.v1 import trust_bundle_pb2
@@ -36,7 +36,7 @@ class AsyncRoutes(AsyncArea):
 
     async def list(
         self, *, page_size: int = 0, timeout: float | None = None
-    ) -> AsyncIterator[trust_bundle_pb2.RouteEntry]:
+    ) -> AsyncGenerator[trust_bundle_pb2.RouteEntry, None]:
         """It goes through all routes, by prefix.
 
         Args:

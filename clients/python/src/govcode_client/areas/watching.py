@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from typing import Final, TypeVar
 
 from govcode_client._errors import NodeBusyError, NodeError, NodeFaultError, NodeSilentError, NodeUnreachableError
@@ -15,12 +15,12 @@ _LONGEST_PAUSE: Final = 10.0
 
 
 async def resumed(
-    listen: Callable[[str], AsyncIterator[A]],
+    listen: Callable[[str], AsyncGenerator[A, None]],
     cursor_of: Callable[[A], str],
     *,
     start: str,
     pause: Callable[[float], Awaitable[None]],
-) -> AsyncIterator[A]:
+) -> AsyncGenerator[A, None]:
     """It yields what comes, over as many streams as that takes.
 
     Args:
@@ -48,7 +48,7 @@ async def resumed(
             busy = error.retry_after if isinstance(error, NodeError) else None
             delay = busy.total_seconds() if busy is not None else 0.0
         finally:
-            await stream.aclose()  # type: ignore[attr-defined]  # the streams are generators
+            await stream.aclose()
         failures += 1
         # A node that stops has many listeners, who must not all come back in the same moment.
         own = min(_FIRST_PAUSE * 2 ** (failures - 1), _LONGEST_PAUSE) * random.uniform(0.5, 1.5)  # noqa: S311
