@@ -10,6 +10,7 @@ from sqlalchemy import delete, select, update
 from govcode_node.domain.accounts import AccountId
 from govcode_node.domain.authorizations import (
     Authorization,
+    AuthorizationEntry,
     AuthorizationState,
     ConsentRequest,
     DecidedItem,
@@ -317,7 +318,7 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
             pack_account(presenter) if presenter is not None else None,
             self._names.number(request.app_id),
             pack_opaque(request.biz_serial),
-            int(account_id is None or request.visited_node == request.home_node),
+            int(_asked_here(authorization)),
             int(authorization.state),
             to_ms(authorization.decide_before),
             to_ms_or_none(authorization.decided_at),
@@ -374,6 +375,13 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
 
 def _items_to_text(items: Sequence[DecidedItem]) -> str:
     return _codec.dump(_Items(items=tuple(items))).decode() if items else ""
+
+
+def _asked_here(authorization: Authorization) -> bool:
+    """Whether an application of this node made the request; the serial of a scanned scene code is the holder's."""
+    request = authorization.request
+    here = authorization.account_id is None or request.visited_node == request.home_node
+    return here and request.entry is AuthorizationEntry.RELYING_PARTY_SCANNED
 
 
 def _over_at(
