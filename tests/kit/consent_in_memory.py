@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from govcode.authorization.v1 import authorization_pb2 as authorizationv1
 from govcode.authorization.v1 import license_pb2 as licensev1
@@ -58,6 +58,8 @@ from kit.people_in_memory import (
     serial,
 )
 from kit.players import SyntheticPerson
+
+K = TypeVar("K")
 
 LICENCES_FILE: Final = Path(__file__).with_name("synthetic_licences.toml")
 MATTER: Final = "M-0001"
@@ -366,6 +368,64 @@ class DecidingHolder:
         )[0]
         return withdrawn
 
+    async def give_mandate(
+        self,
+        agent: "DecidingHolder",
+        *,
+        matter_codes: Sequence[str] = (MATTER,),
+        license_types: Sequence[str] = (BIRTH,),
+        start: timedelta = timedelta(),
+        lasts: timedelta = timedelta(days=30),
+        biz_serial: str = "",
+        check: FinishedCheck | None = None,
+        with_check: bool = True,
+        device: Any = None,
+        agent_account_id: str = "",
+    ) -> Mandate:
+        """Give a mandate as the entity's representative."""
+        number, now = biz_serial or serial("mandate"), self.node.clock.now()
+        proof = (device or self.holder.device).prove_give_mandate(
+            session_token=self.holder.token,
+            agent_account_id=agent_account_id or agent.holder.account.account_id,
+            matter_codes=matter_codes,
+            license_types=license_types,
+            start_time=now + start,
+            end_time=now + start + lasts,
+            biz_serial=number,
+        )
+        if check is None and with_check:
+            _, check = await self.step_up("")
+        given: Mandate = (
+            await self._steps.mandating.give(
+                call_of(self.holder.app.caller, "GiveMandate", number, proof.SerializeToString()),
+                biz_serial=number,
+                session_token=self.holder.token,
+                proof=holder_proof_from_proto(proof),
+                check=check,
+            )
+        )[0]
+        return given
+
+    async def cancel_mandate(self, mandate_id: str, *, device: Any = None) -> Mandate:
+        number = serial("mandate-end")
+        proof = (device or self.holder.device).prove_cancel_mandate(
+            session_token=self.holder.token, mandate_id=mandate_id, biz_serial=number
+        )
+        cancelled: Mandate = (
+            await self._steps.mandating.cancel(
+                call_of(self.holder.app.caller, "CancelMandate", number, proof.SerializeToString()),
+                biz_serial=number,
+                session_token=self.holder.token,
+                proof=holder_proof_from_proto(proof),
+            )
+        )[0]
+        return cancelled
+
+    async def list_mandates(self) -> Sequence[Mandate]:
+        call = call_of(self.holder.app.caller, "ListMandates")
+        mandates: Sequence[Mandate] = await self._steps.mandating.list_mandates(call, session_token=self.holder.token)
+        return mandates
+
     async def scan_scene(self, code_text: str, *, biz_serial: str = "") -> Authorization:
         number = biz_serial or serial("scene")
         call = call_of(self.holder.app.caller, "ScanSceneCode", number, code_text)
@@ -427,6 +487,18 @@ class LicenceSystem:
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Regions:
+    """A holder and code of Wuhan, a counter in Beijing, licences in Shanghai (and an index of them in Wuhan)."""
+
+    federation: FederationInMemory
+    home: NodeInMemory
+    visited: NodeInMemory
+    licensing: NodeInMemory
+    counter: AskingCounter
+    holder: DecidingHolder
+
+
 async def asking_counter(node: NodeInMemory, *, uscc: str = USCC, **matter_changes: Any) -> AskingCounter:
     """Furnish a node with a counter that may ask for licences in the usual matter."""
     counter = AskingCounter(await furnish(node, uscc=uscc))
@@ -441,6 +513,62 @@ async def deciding_holder(node: NodeInMemory, name: str = "张样例") -> Decidi
     who = person(name)
     await stock(node)
     return DecidingHolder(await MobileApp(node).open_account(who), who)
+
+
+async def deciding_entity(node: NodeInMemory, *, uscc: str = USCC, representative: str = "李示范") -> DecidingHolder:
+    """Open the account of a synthetic company, on the device of its legal representative."""
+    who = person(representative)
+    await stock(node)
+    return DecidingHolder(await MobileApp(node).open_account(who, uscc=uscc), who, uscc)
+
+
+def know_by_mark_alone(node: NodeInMemory, name: str = "张样例") -> None:
+    """Let a node's identity provider confirm a person by an opaque mark, as a network identity service does."""
+    known = node.provider.subjects
+    people = {number: replace(one, mid_only=True) if one.name == name else one for number, one in known.people.items()}
+    node.provider.subjects = replace(known, people=people)
+
+
+def change_company(node: NodeInMemory, uscc: str = USCC, **changes: Any) -> None:
+    """Change what the register says of a company."""
+    known = node.provider.subjects
+    companies = {number: replace(one, **changes) if number == uscc else one for number, one in known.companies.items()}
+    node.provider.subjects = replace(known, companies=companies)
+
+
+async def scene_code(counter: AskingCounter, *, matter_code: str = MATTER) -> str:
+    """Register a place of a counter, and make the code that hangs there."""
+    desk = OperatorDesk(counter.node)
+    number = serial("place")
+    placed, _ = await desk.registry.register_placed_subject(
+        desk.call("RegisterPlaced", number),
+        number,
+        subject_kind=SubjectKind.THING,
+        name="1 号窗口",
+        app_id=counter.counter.app_id,
+        matter_code=matter_code,
+    )
+    return (await desk.place_code(placed.account_id)).code_text
+
+
+async def told(node: NodeInMemory, app_id: str, kind: type[K]) -> list[K]:
+    """What an application was told of one kind, in order."""
+    events = await node.database.read(lambda tx: tx.events.after(app_id, position=0, limit=1000))
+    return [event.kind for event in events if isinstance(event.kind, kind)]
+
+
+def bytes_between(federation: FederationInMemory) -> bytes:
+    """All bytes that passed from node to node."""
+    passed = [question.request for question in federation.questions] + federation.answers
+    for _, _, piece in federation.pieces:
+        match piece:
+            case DeliveryHeader():
+                passed.append(piece.sealed_content)
+            case DeliveryChunk():
+                passed.append(piece.data)
+            case DeliveryEnd():
+                passed.append(piece.evidence)
+    return b"\n\x1f\n".join(passed)
 
 
 async def outbox(federation: FederationInMemory) -> None:
@@ -468,14 +596,21 @@ __all__ = [
     "LicenceSystem",
     "Mandate",
     "Received",
+    "Regions",
     "SceneOffer",
     "StatutoryBasis",
     "StatutoryDuty",
     "asking_counter",
+    "bytes_between",
+    "change_company",
+    "deciding_entity",
     "deciding_holder",
+    "know_by_mark_alone",
     "matter",
     "outbox",
     "register_matter",
     "replace",
+    "scene_code",
     "stock",
+    "told",
 ]
