@@ -12,10 +12,8 @@ from pathlib import Path
 from typing import Final
 
 import grpc
-import kit.refusal_cases_authorizations
 import kit.refusal_cases_codes
 import kit.refusal_cases_fields
-import kit.refusal_cases_licences
 import kit.refusal_cases_nodes  # noqa: F401 - importing these modules enters their cases
 import pytest
 import pytest_asyncio
@@ -23,8 +21,10 @@ from kit.federation import SHANGHAI, WUHAN, open_federation
 from kit.good_authorizations import prepare
 from kit.good_calls import GOOD, Attempt, World, in_order, write_people
 from kit.nodes import RunningNode, running_node
+from kit.refusal_cases_authorizations import DECIDE, REQUEST, WITHDRAW
+from kit.refusal_cases_licences import FETCH, REPORT, RESOLVE, resolve_by_consent
 from kit.refusal_registry import CASES, with_people
-from kit.serving import attempt, details_of, method_descriptors, reason_of
+from kit.serving import attempt, begin, details_of, method_descriptors, reason_of
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -176,3 +176,74 @@ async def test_documented_reason_is_given(world: World, method: str, reason: str
     assert details["LocalizedMessage"].locale == "zh-CN"
     assert details["LocalizedMessage"].message == zh_texts()[reason]
     assert {table for table in KEPT if after[table] != before[table]} <= call.keeps
+
+
+async def reasons(world: World, *cases: tuple[str, str]) -> list[str]:
+    """With which reasons calls are refused, each made as its case makes it."""
+    return [reason_of(await make(await CASES[one](world), one[0])) for one in cases]
+
+
+async def refused_as_said(world: World, *cases: tuple[str, str]) -> bool:
+    """Whether every case is refused with its own reason."""
+    return await reasons(world, *cases) == [reason for _, reason in cases]
+
+
+@pytest.mark.req("6.3-01")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_without_a_grant_no_licence_is_released(world: World) -> None:
+    assert await refused_as_said(world, (FETCH, "AUTHORIZATION_NOT_FOUND"), (FETCH, "AUTHORIZATION_STATE_CONFLICT"))
+
+
+@pytest.mark.req("6.3-04")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_one_field_beyond_the_scope_is_refused(world: World) -> None:
+    assert await refused_as_said(world, (REQUEST, "EXCESSIVE_SCOPE"))
+
+
+@pytest.mark.req("6.3-05")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_blanket_word_does_not_grant_a_sensitive_item(world: World) -> None:
+    assert await refused_as_said(world, (DECIDE, "SENSITIVE_NOT_CONFIRMED"))
+
+
+@pytest.mark.req("6.3-07")
+@pytest.mark.req("N-30")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_sensitive_item_needs_a_check_made_for_this_request(world: World) -> None:
+    assert await refused_as_said(world, (DECIDE, "STEP_UP_REQUIRED"), (DECIDE, "STEP_UP_MISMATCH"))
+
+
+@pytest.mark.req("6.3-08")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_another_session_neither_decides_nor_withdraws(world: World) -> None:
+    assert await refused_as_said(world, (DECIDE, "NOT_OWNER"), (WITHDRAW, "NOT_OWNER"))
+
+
+@pytest.mark.req("6.3-09")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_after_two_minutes_nothing_can_be_decided(world: World) -> None:
+    assert await refused_as_said(world, (DECIDE, "AUTHORIZATION_TIMED_OUT"))
+
+
+@pytest.mark.req("6.3-11")
+@pytest.mark.req("6.3-20")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_each_bond_of_a_grant_has_its_own_refusal(world: World) -> None:
+    bonds = ("ITEM_NOT_GRANTED", "MATTER_MISMATCH", "GRANT_EXHAUSTED", "GRANT_EXPIRED", "GRANT_WITHDRAWN")
+    assert await refused_as_said(world, *((FETCH, reason) for reason in bonds), (REPORT, "AUDIENCE_MISMATCH"))
+
+
+@pytest.mark.req("N-26")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_the_licence_of_somebody_else_is_not_delivered(world: World) -> None:
+    assert await refused_as_said(world, (FETCH, "HOLDER_MISMATCH"))
+
+
+@pytest.mark.req("7.2-11")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_field_comes_whole_by_consent_and_not_without(world: World) -> None:
+    assert await refused_as_said(world, (RESOLVE, "CONSENT_REQUIRED"), (RESOLVE, "ITEM_NOT_GRANTED"))
+    call = await resolve_by_consent(world)
+    call.request.whole = True
+    answer = await begin(call.channel, RESOLVE, request=call.request)
+    assert [(field.name, field.masked) for field in answer.fields] == [("name", False)]

@@ -237,7 +237,6 @@ def test_an_export_holds_each_piece_as_it_was_signed_and_no_empty_one() -> None:
     assert not message.HasField("grant")
 
 
-@pytest.mark.req("N-23")
 def test_an_inactive_grant_tells_where_it_stands_and_nothing_else() -> None:
     found = Introspection(
         active=False,

@@ -93,7 +93,6 @@ def test_a_locator_comes_back_as_it_was_sealed(locator: Locator) -> None:
     assert CODEC.load_locator(CODEC.dump_locator(locator)) == locator
 
 
-@pytest.mark.req("N-21")
 @pytest.mark.parametrize(
     "data",
     [
