@@ -1,7 +1,6 @@
 """People's data stay where they belong: nothing of them in codes, logs, traces, messages between nodes, or files."""
 
 import asyncio
-import logging
 import random
 import shutil
 import sqlite3
@@ -23,11 +22,11 @@ from govcode_node.config_values import ListenAddress
 from govcode_node.domain.disclosure import FieldName, FieldRule
 from govcode_node.domain.scenes import SceneClass
 from govcode_node.domain.zwm1 import Zwm1Codec
-from govcode_node.telemetry.logs import JsonFormatter
 from govcode_node.telemetry.setup import Telemetry, TelemetrySettings
 from grpc import aio
 from kit.canaries import Canaries, forms_of
 from kit.federation import BEIJING, HUB, SHANGHAI, WUHAN, Federation, open_federation
+from kit.log_keeper import LogKeeper, keeping_logs
 from kit.nodes import RunningNode, running_node
 from kit.players import Holder, SyntheticPerson, serial, synthetic_people
 from kit.serving import reason_of
@@ -53,29 +52,11 @@ PEOPLE = Canaries(
 )
 
 
-class LogKeeper(logging.Handler):
-    """It keeps every record twice: as the node would write it, and raw with all fields, before any redaction."""
-
-    def __init__(self) -> None:
-        super().__init__(logging.DEBUG)
-        self.pieces: list[bytes] = []
-        self.setFormatter(JsonFormatter())
-
-    def emit(self, record: logging.LogRecord) -> None:
-        raw = (record.getMessage(), repr(vars(record)), self.format(record))
-        self.pieces += [piece.encode("utf-8", "backslashreplace") for piece in raw]
-
-
 @pytest.fixture
 def logs() -> Iterator[LogKeeper]:
     """It keeps the whole log of everything in the process, at its most talkative."""
-    keeper, root = LogKeeper(), logging.getLogger()
-    level = root.level
-    root.addHandler(keeper)
-    root.setLevel(logging.DEBUG)
-    yield keeper
-    root.setLevel(level)
-    root.removeHandler(keeper)
+    with keeping_logs() as keeper:
+        yield keeper
 
 
 @pytest.fixture

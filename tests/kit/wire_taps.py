@@ -9,6 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
+from govcode_client import _aclient
 from govcode_node.federation.channels import Dialer
 from govcode_node.rpc.methods import Handler
 from govcode_node.rpc.pipeline import Pipeline
@@ -17,32 +18,40 @@ BETWEEN_NODES = ("/govcode.federation.v1.", "/govcode.hub.v1.")
 
 
 class WireTaps:
-    """It takes down the messages of the methods that nodes call.
+    """It takes down the messages of the methods that nodes call, and of others that are named.
+
+    Args:
+        others: What the names of further methods begin with, which callers of nodes call by the client library.
 
     Attributes:
-        at_clients: Requests sent and answers received over nodes' channels, by method.
+        at_clients: Requests sent and answers received over nodes' and clients' channels, by method.
         at_servers: Requests received and answers sent, by method.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *others: str) -> None:
+        self._tapping = (*BETWEEN_NODES, *others)
         self.at_clients: defaultdict[str, list[bytes]] = defaultdict(list)
         self.at_servers: defaultdict[str, list[bytes]] = defaultdict(list)
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """It taps every node that starts from now on."""
-        dial, compose = Dialer.dial, Pipeline.compose
+        """It taps every node and asynchronous client that starts from now on."""
+        dial, compose, connect = Dialer.dial, Pipeline.compose, _aclient.open_aio_channel
 
         def tapped_dial(dialer: Dialer, endpoint: str, *, server_name: str) -> Any:
-            return _TappedChannel(dial(dialer, endpoint, server_name=server_name), self.at_clients)
+            return self._tapped_channel(dial(dialer, endpoint, server_name=server_name))
+
+        def tapped_connect(*where: Any, **how: Any) -> Any:
+            return self._tapped_channel(connect(*where, **how))
 
         def tapped_compose(pipeline: Pipeline, handlers: Mapping[str, Handler]) -> dict[str, Handler]:
             return {
-                method: self._tapped(method, handler) if method.startswith(BETWEEN_NODES) else handler
+                method: self._tapped(method, handler) if method.startswith(self._tapping) else handler
                 for method, handler in compose(pipeline, handlers).items()
             }
 
         monkeypatch.setattr(Dialer, "dial", tapped_dial)
         monkeypatch.setattr(Pipeline, "compose", tapped_compose)
+        monkeypatch.setattr(_aclient, "open_aio_channel", tapped_connect)
 
     def messages(self, prefix: str = "/") -> list[bytes]:
         """It gives all messages of methods whose name begins so, from both ends."""
@@ -53,6 +62,15 @@ class WireTaps:
             if method.startswith(prefix)
             for message in messages
         ]
+
+    def clear(self) -> None:
+        """It forgets what was taken down, and goes on."""
+        for end in (self.at_clients, self.at_servers):
+            for kept in end.values():
+                kept.clear()
+
+    def _tapped_channel(self, channel: Any) -> "_TappedChannel":
+        return _TappedChannel(channel, self.at_clients, self._tapping)
 
     def _tapped(self, method: str, handler: Handler) -> Handler:
         kept = self.at_servers[method]
@@ -80,9 +98,10 @@ class WireTaps:
 class _TappedChannel:
     """A channel whose calls put their messages down as bytes."""
 
-    def __init__(self, channel: Any, kept: defaultdict[str, list[bytes]]) -> None:
+    def __init__(self, channel: Any, kept: defaultdict[str, list[bytes]], tapping: tuple[str, ...]) -> None:
         self._channel = channel
         self._kept = kept
+        self._tapping = tapping
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._channel, name)
@@ -90,6 +109,13 @@ class _TappedChannel:
             return found
 
         def make(method: str, *, request_serializer: Any, response_deserializer: Any, **options: Any) -> Any:
+            if not method.startswith(self._tapping):
+                return found(
+                    method,
+                    request_serializer=request_serializer,
+                    response_deserializer=response_deserializer,
+                    **options,
+                )
             kept = self._kept[method]
             return found(
                 method,
