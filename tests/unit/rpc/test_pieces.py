@@ -23,10 +23,14 @@ class Source:
 
 async def test_a_caller_that_goes_away_in_the_middle_closes_the_delivery() -> None:
     source = Source()
-    with pytest.raises(ConnectionError):
+
+    async def read_one() -> None:
         async with closing_pieces(source.pieces()) as pieces:
             async for _ in pieces:
                 raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        await read_one()
     assert source.closed
 
 
