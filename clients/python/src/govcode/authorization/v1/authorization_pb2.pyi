@@ -372,7 +372,6 @@ class ConsentPage(_message.Message):
     HANDLING_MEANS_FIELD_NUMBER: _builtins.int
     RETENTION_FIELD_NUMBER: _builtins.int
     CONTACT_FIELD_NUMBER: _builtins.int
-    MISSING_ITEM_NOS_FIELD_NUMBER: _builtins.int
     notice_version: _builtins.str
     """Output only. Version of the template of the text. Example: `2026-01`."""
     notice_text: _builtins.str
@@ -389,10 +388,6 @@ class ConsentPage(_message.Message):
     def retention(self) -> _duration_pb2.Duration:
         """Output only. How long it keeps them."""
 
-    @_builtins.property
-    def missing_item_nos(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
-        """Output only. Items that the holder's node could not find anywhere, by number. Told to the holder only."""
-
     def __init__(
         self,
         *,
@@ -402,11 +397,10 @@ class ConsentPage(_message.Message):
         handling_means: _builtins.str = ...,
         retention: _duration_pb2.Duration | None = ...,
         contact: _builtins.str = ...,
-        missing_item_nos: _abc.Iterable[_builtins.int] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["retention", b"retention"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "handling_means", b"handling_means", "missing_item_nos", b"missing_item_nos", "notice_hash", b"notice_hash", "notice_text", b"notice_text", "notice_version", b"notice_version", "retention", b"retention"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["contact", b"contact", "handling_means", b"handling_means", "notice_hash", b"notice_hash", "notice_text", b"notice_text", "notice_version", b"notice_version", "retention", b"retention"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
