@@ -5,10 +5,11 @@ from datetime import timedelta
 
 import pytest
 from govcode_node.domain.callers import Call, Caller
-from govcode_node.domain.errors import RateLimitedError, StreamLimitError
+from govcode_node.domain.errors import OverloadedError, RateLimitedError, StreamLimitError
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.rate_limits import GcraLimiter, NamedLimit
-from govcode_node.rpc.limits import CallerLimits, CallRate, CallRates, StreamSlots
+from govcode_node.rpc.limits import DELIVERIES, CallerLimits, CallRate, CallRates, StreamSlots
+from govcode_node.rpc.policy import Policy
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
@@ -195,3 +196,20 @@ def test_slots_never_exceed_the_limit_and_come_back(steps: list[str]) -> None:
     for slot in (*held["a"], *held["b"]):
         slot.__exit__(None, None, None)
     assert slots.open == 0
+
+
+def test_deliveries_take_no_slot_of_those_who_watch_and_too_many_are_told_to_come_again() -> None:
+    slots = StreamSlots(1, most_deliveries=2)
+    caller = Caller(caller_class=CallerClass.APP, name="a")
+    delivery, forwarded = sorted(DELIVERIES)
+    with slots.hold(caller, "watch"), slots.hold(caller, delivery), slots.hold(caller, forwarded):
+        with pytest.raises(StreamLimitError), slots.hold(caller, "watch"):
+            pass
+        with pytest.raises(OverloadedError) as refused, slots.hold(caller, delivery):
+            pass
+        assert refused.value.retry_after_seconds > 0
+    assert slots.open == 0
+
+
+def test_what_is_counted_as_a_delivery_is_a_method_of_the_contract() -> None:
+    assert Policy.load().methods.keys() >= DELIVERIES

@@ -11,11 +11,23 @@ from datetime import timedelta
 from typing import Final
 
 from govcode_node.domain.callers import Call, Caller
-from govcode_node.domain.errors import StreamLimitError
+from govcode_node.domain.errors import OverloadedError, StreamLimitError
 from govcode_node.domain.identities import CallerClass
 from govcode_node.domain.rate_limits import GcraLimiter
 
 DEFAULT_MAX_STREAMS: Final = 16
+
+DEFAULT_MAX_DELIVERIES: Final = 64
+"""More than a node asks of another one at a time, so that it is not the peer that refuses."""
+
+DELIVERIES: Final = frozenset(
+    {
+        "/govcode.authorization.v1.AuthorizationService/FetchLicense",
+        "/govcode.federation.v1.FederationService/ForwardLicenseFetch",
+    }
+)
+"""Streams that end by themselves. They would else compete with those that watch, and a busy counter, or all counters
+of a region behind their node, would be told for good what is over in a second."""
 
 _LIMIT_NAMES: Final[Mapping[CallerClass, str]] = {
     CallerClass.APP: "app",
@@ -81,26 +93,36 @@ class CallerLimits:
 
 
 class StreamSlots:
-    """It counts the open streams of each caller.
+    """It counts the open streams of each caller, deliveries by themselves.
 
     Args:
         most: Streams that one caller may have open.
+        most_deliveries: Deliveries that one caller may have under way beside them.
     """
 
-    def __init__(self, most: int = DEFAULT_MAX_STREAMS) -> None:
+    def __init__(self, most: int = DEFAULT_MAX_STREAMS, *, most_deliveries: int = DEFAULT_MAX_DELIVERIES) -> None:
         self._most = most
-        self._open: dict[tuple[CallerClass, str], int] = {}
+        self._most_deliveries = most_deliveries
+        self._open: dict[tuple[CallerClass, str, bool], int] = {}
 
     @contextmanager
-    def hold(self, caller: Caller) -> Iterator[None]:
+    def hold(self, caller: Caller, method: str = "") -> Iterator[None]:
         """It holds one slot while the block runs.
+
+        Args:
+            caller: Whose slot.
+            method: The method of the stream.
 
         Raises:
             StreamLimitError: All slots of the caller are taken.
+            OverloadedError: So many deliveries of the caller are under way; one will soon be over.
         """
-        key = (caller.caller_class, caller.name)
+        delivers = method in DELIVERIES
+        key = (caller.caller_class, caller.name, delivers)
         taken = self._open.get(key, 0)
-        if taken >= self._most:
+        if delivers and taken >= self._most_deliveries:
+            raise OverloadedError("deliveries")
+        if not delivers and taken >= self._most:
             raise StreamLimitError(limit=self._most)
         self._open[key] = taken + 1
         try:

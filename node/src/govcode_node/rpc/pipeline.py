@@ -266,7 +266,7 @@ class Pipeline:
             await self._admit(arrival, context, digest=sm3(raw) if raw else b"", streams=True)
             if self._draining:
                 raise DrainingError  # noqa: TRY301 - refused like everything else
-            with self._slots.hold(arrival.caller):  # type: ignore[arg-type]  # admitted, so there is one
+            with self._slots.hold(arrival.caller, method):  # type: ignore[arg-type]  # admitted, so there is one
                 self._streams.add(task)
                 try:
                     result = await work(arrival)
