@@ -17,6 +17,8 @@ _COMMANDS: Final = {
     "migrate": ("commands.serving", "migrate"),
     "pki": ("commands.pki", "pki"),
     "code": ("commands.code", "code"),
+    "registry": ("commands.registry", "registry"),
+    "authorization": ("commands.authorization", "authorization"),
     "hub": ("commands.hub", "hub"),
     "status": ("commands.operations", "status"),
     "audit": ("commands.operations", "audit"),

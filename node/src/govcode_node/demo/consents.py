@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from govcode_node.commands.holders import HolderSession, find_holder, new_serial
+from govcode_node.commands.holders import HolderSession, find_holder
+from govcode_node.commands.matter_codes import make_matter_code
 from govcode_node.commands.screen import enum_word
 from govcode_node.demo.federation import Federation
 from govcode_node.demo.findings import Finding
@@ -66,22 +67,8 @@ class ConsentActs:
 
     def _print(self, step: Step) -> Finding:
         """It makes a code of a matter that holders scan (事项码), as the business operator."""
-        from govcode.code.v1 import code_base_service_pb2 as pb
-        from govcode.code.v1.service_code_pb2 import CODE_MODE_STATIC, TERMINAL_TYPE_PRINTED
-
-        client = self._client(step)
-        placed = client.business.register_placed_subject(
-            subject_kind="MATTER", name=step.place, app_id=step.app, matter_code=step.matter
-        )
-        apply = pb.ApplyCodeRequest(
-            biz_serial=new_serial("APPLY"),
-            account_id=placed.account_id,
-            code_mode=CODE_MODE_STATIC,
-            terminal_type=TERMINAL_TYPE_PRINTED,
-        )
-        ticket = client.code_base.ApplyCode(apply).ticket
-        made = client.code_base.MakeCode(pb.MakeCodeRequest(biz_serial=new_serial("MAKE"), ticket=ticket)).code
-        return Finding(outcome="MADE", code_text=made.code_text)
+        text = make_matter_code(self._client(step), app_id=step.app, matter_code=step.matter, name=step.place)
+        return Finding(outcome="MADE", code_text=text)
 
     def _scan_scene(self, step: Step) -> Finding:
         session = self._session_of(step.holder, step.node_id)

@@ -95,6 +95,7 @@ class Screen:
             f'.venv/bin/govcode code scan --profile {shanghai}/counter.toml "$CODE"     # once more: CONSUMED',
             '.venv/bin/govcode code decode "$CODE"',
             '.venv/bin/govcode code render "$CODE"',
+            f".venv/bin/govcode registry list matters --profile {shanghai}/business.toml",
             f".venv/bin/govcode hub nodes --profile {hub}/audit.toml",
             f".venv/bin/govcode status --profile {wuhan}/audit.toml",
             f".venv/bin/govcode audit list --profile {wuhan}/audit.toml",
