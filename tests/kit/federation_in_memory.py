@@ -146,6 +146,7 @@ class DirectPeers:
         losing: Nodes that do their work, but whose answer is lost.
         via: The node through which another one is reached, where there is no direct way.
         tamper: What happens to an answer on its way back.
+        meddle: What happens to each piece of a delivery on its way back.
         meanwhile: What happens before the request arrives, once.
     """
 
@@ -156,6 +157,7 @@ class DirectPeers:
     losing: set[str] = field(default_factory=set)
     via: dict[str, str] = field(default_factory=dict)
     tamper: Callable[[bytes], bytes] | None = None
+    meddle: Callable[[DeliveryPiece], Sequence[DeliveryPiece]] | None = None
     meanwhile: Callable[[], object] | None = None
 
     async def recognize(self, node_id: str, *, request: bytes, hops: tuple[str, ...], call: Call) -> bytes:
@@ -222,7 +224,8 @@ class DirectPeers:
         with _refusals_of(node_id):
             async for piece in pieces:
                 self.federation.pieces.append((node_id, self.node_id, piece))
-                yield piece
+                for arriving in [piece] if self.meddle is None else self.meddle(piece):
+                    yield arriving
 
     async def notify_withdrawal(self, node_id: str, *, withdrawal: bytes) -> None:
         there = self._reach(node_id, withdrawal)
