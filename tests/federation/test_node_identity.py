@@ -119,14 +119,15 @@ async def test_a_node_registers_and_reports_as_nobody_but_itself(federation: Fed
 async def test_applications_and_operators_cannot_ask_as_nodes(federation: Federation) -> None:
     asked = await question(federation.shanghai, WUHAN, "ZWM1.X")
     wuhan = federation.wuhan
-    for channel in (
-        wuhan.as_app("counter-app"),
-        wuhan.as_operator("security-1"),
-        wuhan.channel(wuhan.pki.issue(CallerClass.LICENCE, "licence-service", region=WUHAN)),
+    for channel, reason in (
+        (wuhan.as_app("counter-app"), "CALLER_NOT_ALLOWED"),
+        (wuhan.as_operator("security-1"), "CALLER_NOT_ALLOWED"),
+        # A licence system that is not registered gets no further than an application that is not.
+        (wuhan.channel(wuhan.pki.issue(CallerClass.LICENCE, "licence-service", region=WUHAN)), "APP_UNKNOWN"),
     ):
         refused = await refusal(federation_service(channel).RecognizeCode(asked))
         assert refused.code() == grpc.StatusCode.PERMISSION_DENIED
-        assert reason_of(refused) == "CALLER_NOT_ALLOWED"
+        assert reason_of(refused) == reason
 
 
 @pytest.mark.req("6.2-03")

@@ -381,7 +381,9 @@ class PretendNode:
         withdrawing = Withdrawing(
             node=self.profile, database=database, signatures=HolderSignatures(database=database, verifier=verifier),
             locators=Locators(fields=fields, keys=keys, codec=PretendLicences()), attestor=evidence,
-            reader=cast(Any, evidence), teller=AuthorizationTeller(bell=bell, random_bytes=keys.random_bytes),
+            reader=cast(Any, evidence), teller=AuthorizationTeller(
+                bell=bell, random_bytes=keys.random_bytes, counters=NoCounters()
+            ),
             acts=acts, clock=clock, peer_limit=Boundless(),
         )  # fmt: skip
         self.accounts = Accounts(

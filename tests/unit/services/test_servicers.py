@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from govcode.authorization.v1 import authorization_service_pb2_grpc as authorization_grpc
 from govcode.business.v1 import business_management_service_pb2_grpc as businessv1
 from govcode.code.v1 import code_application_service_pb2 as applicationv1
 from govcode.code.v1 import code_application_service_pb2_grpc as application_grpc
@@ -27,6 +28,7 @@ from govcode_node.domain.nodes import NodeCondition, NodeStatus, NodeView
 from govcode_node.rpc.call import set_current_call
 from govcode_node.rpc.methods import MethodTable
 from govcode_node.rpc.services.audit import AuditServicer
+from govcode_node.rpc.services.authorization import AuthorizationServicer
 from govcode_node.rpc.services.business import BusinessManagementServicer
 from govcode_node.rpc.services.code_application import CodeApplicationServicer
 from govcode_node.rpc.services.code_base import CodeBaseServicer
@@ -51,7 +53,13 @@ def test_every_method_of_every_service_is_implemented_asynchronously() -> None:
     table: Any = MethodTable()
     application_grpc.add_CodeApplicationServiceServicer_to_server(
         CodeApplicationServicer(
-            accounts=NOTHING, presentation=NOTHING, scanning=NOTHING, records=NOTHING, feed=NOTHING
+            accounts=NOTHING,
+            presentation=NOTHING,
+            scanning=NOTHING,
+            scene_scanning=NOTHING,
+            records=NOTHING,
+            feed=NOTHING,
+            clock=NOTHING,
         ),
         table,
     )
@@ -61,18 +69,41 @@ def test_every_method_of_every_service_is_implemented_asynchronously() -> None:
     routingv1.add_CodeRoutingServiceServicer_to_server(CodeRoutingServicer(routes=NOTHING), table)
     federationv1.add_FederationServiceServicer_to_server(
         FederationServicer(
-            node=NOTHING, code_schemes=("ZWM1",), trust=NOTHING, recognition=NOTHING, lists=NOTHING, clock=NOTHING
+            node=NOTHING,
+            code_schemes=("ZWM1",),
+            trust=NOTHING,
+            recognition=NOTHING,
+            lists=NOTHING,
+            requesting=NOTHING,
+            questions=NOTHING,
+            fetching=NOTHING,
+            withdrawing=NOTHING,
+            clock=NOTHING,
         ),
         table,
     )
     hub_grpc.add_HubServiceServicer_to_server(HubServicer(registry=NOTHING, board=NOTHING), table)
     businessv1.add_BusinessManagementServiceServicer_to_server(
-        BusinessManagementServicer(registrations=NOTHING, clock=NOTHING), table
+        BusinessManagementServicer(registrations=NOTHING, keeping=NOTHING, clock=NOTHING), table
     )
     auditv1.add_AuditServiceServicer_to_server(AuditServicer(reading=NOTHING), table)
     operationsv1.add_OperationsServiceServicer_to_server(OperationsServicer(status=NOTHING), table)
-    assert len(table.services) == 8
-    assert len(table.handlers) == 55
+    authorization_grpc.add_AuthorizationServiceServicer_to_server(
+        AuthorizationServicer(
+            requesting=NOTHING,
+            reading=NOTHING,
+            deciding=NOTHING,
+            withdrawing=NOTHING,
+            locating=NOTHING,
+            fetching=NOTHING,
+            checking=NOTHING,
+            mandating=NOTHING,
+            clock=NOTHING,
+        ),
+        table,
+    )
+    assert len(table.services) == 9
+    assert len(table.handlers) == 80
 
 
 @dataclass
@@ -122,7 +153,13 @@ async def test_a_watcher_that_goes_away_gives_its_stream_back() -> None:
     feed = FakeFeed([EventPage(events=(), cursor="e4"), EventPage(events=(), cursor="e5")])
     fake: Any = feed
     servicer = CodeApplicationServicer(
-        accounts=NOTHING, presentation=NOTHING, scanning=NOTHING, records=NOTHING, feed=fake
+        accounts=NOTHING,
+        presentation=NOTHING,
+        scanning=NOTHING,
+        scene_scanning=NOTHING,
+        records=NOTHING,
+        feed=fake,
+        clock=NOTHING,
     )
     set_current_call(call_of(CallerClass.APP, kind="holder"))
     stream: Any = servicer.WatchEvents(applicationv1.WatchEventsRequest(cursor="e3"), None)
