@@ -165,9 +165,11 @@ class AuthorizationItem(_message.Message):
     document: _builtins.bool
     """Optional. Whether the document itself (OFD or PDF file) is asked for."""
     sensitive: _builtins.bool
-    """Output only. Whether it needs a confirmation of its own and step-up (敏感个人信息), by the catalogue of the home node."""
+    """Output only. Whether it needs a confirmation of its own and step-up (敏感个人信息), by the catalogue of the home node; to
+    the relying party once it is decided.
+    """
     license_type_name: _builtins.str
-    """Output only. Name of the licence type for people, in Chinese."""
+    """Output only. Name of the licence type for people, in Chinese; with the consent page alone."""
     @_builtins.property
     def field_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required unless document is set. Names of fields of that type, at most 32. Example: `entity_name`."""
