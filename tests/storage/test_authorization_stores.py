@@ -171,6 +171,20 @@ async def test_who_does_not_decide_in_time_is_timed_out_once(database: Database)
 
 
 @pytest.mark.req("6.3-13")
+async def test_a_withdrawal_that_was_heard_of_takes_its_evidence_later_and_keeps_it(database: Database) -> None:
+    heard = samples.granted(state=AuthorizationState.WITHDRAWN, withdrawal=b"", withdrawn_at=NOW)
+    await add(database, heard)
+    for evidence, kept in ((b"", b""), (b"withdrawal", b"withdrawal"), (b"another", b"withdrawal")):
+
+        def withdraw(tx: Transaction, evidence: bytes = evidence) -> bool:
+            return tx.authorizations.withdraw(heard.authorization_id, at=LATER, withdrawal=evidence)
+
+        assert not await database.run(withdraw)
+        assert (await get(database, heard.authorization_id)).withdrawal == kept
+    assert (await get(database, heard.authorization_id)).withdrawn_at == LATER
+
+
+@pytest.mark.req("6.3-13")
 async def test_no_use_begins_after_a_withdrawal(database: Database) -> None:
     granted = samples.granted()
     await add(database, granted)

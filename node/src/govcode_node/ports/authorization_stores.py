@@ -101,7 +101,10 @@ class AuthorizationStore(Protocol):
         ...
 
     def withdraw(self, authorization_id: str, *, at: datetime, withdrawal: bytes) -> bool:
-        """It writes WITHDRAWN on a GRANTED authorization; whether it did. No use begins after it."""
+        """It writes WITHDRAWN on a GRANTED authorization; whether it did. No use begins after it.
+
+        A copy that is WITHDRAWN already and has no evidence of it takes what is given here, and the time.
+        """
         ...
 
     def begin_use(self, use: LicenseUse, *, limit: int) -> bool:

@@ -119,10 +119,12 @@ class AuthorizationMirror:
                     consent=b"",
                     grant=answer.grant,
                 )
+                if answer.state is AuthorizationState.WITHDRAWN:
+                    # The signed withdrawal comes with the home node's notice.
+                    gone = tx.authorizations.withdraw(authorization.authorization_id, at=now, withdrawal=b"")
+                    moved = moved or gone
                 if moved:
                     self._teller.changed(tx, authorization, state=answer.state, party=True, now=now)
-                if answer.state is AuthorizationState.WITHDRAWN:
-                    tx.authorizations.withdraw(authorization.authorization_id, at=now, withdrawal=b"")
             present = tx.authorizations.get(authorization.authorization_id) or authorization
             then(tx, present)
             return _with_counts(present, answer)

@@ -265,6 +265,7 @@ class Withdrawing:
                     consent=b"",
                     grant=b"",
                 )
+                tx.authorizations.withdraw(told.authorization_id, at=told.withdrawn_at, withdrawal=withdrawal)
             if moved:
                 self._teller.changed(tx, copy, state=AuthorizationState.WITHDRAWN, party=True, now=now)
             return copy

@@ -40,6 +40,7 @@ _c = authorizations.c
 _n = authorization_counters.c
 _PENDING: Final = int(AuthorizationState.PENDING)
 _GRANTED: Final = int(AuthorizationState.GRANTED)
+_WITHDRAWN: Final = int(AuthorizationState.WITHDRAWN)
 _codec: Final = CattrsAnswerCodec()
 
 _of_id = _c.authorization_id == value("id", _c.authorization_id)
@@ -252,7 +253,14 @@ class SqlAuthorizationStore(LicenseUseRows, WithdrawalNoticeRows):
             "over_at": moment,
             "withdrawal_evidence": withdrawal,
         }
-        return key is not None and self._change(key, _GRANTED, withdrawn)
+        if key is None:
+            return False
+        if self._change(key, _GRANTED, withdrawn):
+            return True
+        heard = self._lock(key, _WITHDRAWN) if withdrawal else None
+        if heard is not None and not heard[_PLACES["withdrawal_evidence"]]:
+            self._change(key, _WITHDRAWN, withdrawn)
+        return False
 
     def purge(self, *, ended_before: datetime, limit: int) -> int:
         """See the port. Uses without an authorization here, older than that, go with them: at nodes that only deliver.
