@@ -28,7 +28,7 @@ help: ## List these verbs
 
 setup: $(RUNTIME) ## Install the node and the client into .venv
 
-demo: $(RUNTIME) ## Start a hub and three nodes, play 6.1 and 6.2, stop all; STEPS=file
+demo: $(RUNTIME) ## Start a hub and three nodes, play 6.1 to 6.3, stop all; STEPS=file
 	@$(BIN)/python -m govcode_node.demo play $(if $(STEPS),--steps $(STEPS))
 
 run: $(RUNTIME) ## The same federation, kept running until Ctrl-C, with commands to paste

@@ -7,7 +7,15 @@ import sys
 import pytest
 from govcode_node.demo.plan import CHECKOUT
 
-PAGES = ["README.md", "README.zh-CN.md", "CONTRIBUTING.md", "CHANGELOG.md", "docs/tour.md", "clients/python/README.md"]
+PAGES = [
+    "README.md",
+    "README.zh-CN.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs/tour.md",
+    "docs/licences.md",
+    "clients/python/README.md",
+]
 
 
 def test_the_page_of_errors_is_up_to_date() -> None:
