@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest_asyncio
 from click.testing import CliRunner, Result
+from govcode.business.v1 import registry_pb2 as registryv1
 from govcode_node.cli import main
 from govcode_node.commands.holders import HolderBackEnd, SessionShelf, find_holder
 from govcode_node.commands.profiles import CallerProfile
@@ -37,7 +38,7 @@ class Office:
     """A node, and the commands of its operators and applications."""
 
     def __init__(self, node: RunningNode, folder: Path) -> None:
-        self._node = node
+        self.node = node
         self.folder = folder
 
     def profile(self, caller_class: CallerClass, name: str) -> Path:
@@ -49,7 +50,7 @@ class Office:
                 (self.folder / f"{name}.{suffix}").write_bytes(content)
             (self.folder / "roots.pem").write_bytes(kit_pki().roots_pem)
             CallerProfile(
-                node=self._node.app.address,
+                node=self.node.app.address,
                 certificate=self.folder / f"{name}.pem",
                 key=self.folder / f"{name}.key",
                 roots=self.folder / "roots.pem",
@@ -128,6 +129,15 @@ async def test_what_has_versions_gets_a_new_one_and_what_has_none_is_left_and_to
     assert (shown.exit_code, "differs" in shown.output, "advice: " in shown.output) == (1, True, True)
     names = {one["app_id"]: one["name"] for one in await office.listed("applications")}
     assert names["district-counter"] == "样例区窗口系统"
+
+
+async def test_what_an_operator_stopped_is_not_started_again_by_a_file(office: Office) -> None:
+    text = FULL.read_text(encoding="utf-8")
+    await office.apply(text)
+    await office.node.operator.move_application("district-counter", registryv1.REGISTRATION_STATE_SUSPENDED)
+    assert (await office.apply(text))["application district-counter"] == "stopped"
+    counter = next(one for one in await office.listed("applications") if one["app_id"] == "district-counter")
+    assert counter["state"] == "REGISTRATION_STATE_SUSPENDED"
 
 
 async def test_every_kind_is_listed_as_a_table_too(office: Office) -> None:

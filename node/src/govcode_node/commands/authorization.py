@@ -105,7 +105,10 @@ def list_uses(profile: CallerProfile, holder_name: str, authorization_id: str, a
 @json_option
 @explained
 def show(profile: CallerProfile, authorization_id: str, holder_name: str, as_json: bool) -> None:
-    """Show one authorization to its holder, with the consent page while it waits (告知页)."""
+    """Show one authorization to its holder (授权详情).
+
+    While it waits for the decision, the consent page (告知页) is shown too.
+    """
     answer = _as_holder(
         profile,
         holder_name,
