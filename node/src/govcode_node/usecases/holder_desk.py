@@ -193,22 +193,28 @@ class HolderDesk:
     def _tell(self, tx: Transaction, call: Call, authorization: Authorization, now: datetime) -> None:
         request = authorization.request
         statutory = request.legal_basis is LegalBasis.STATUTORY_DUTY
-        record(
-            tx,
-            call,
-            AuditAction.STATUTORY_USE_OPENED if statutory else AuditAction.AUTHORIZATION_REQUESTED,
-            at=now,
-            object_id=authorization.authorization_id,
-            biz_serial=request.biz_serial,
-            app=request.app_id,
-            visited=request.visited_node,
-            matter=request.matter_code,
-            **({"approval": request.statutory_duty.approval_reference} if request.statutory_duty is not None else {}),
-        )
+        action = AuditAction.STATUTORY_USE_OPENED if statutory else AuditAction.AUTHORIZATION_REQUESTED
+        note_request(tx, call, request, action, now=now)
         if not statutory:
             self._teller.asked(tx, authorization, now=now)
         elif not request.holder_untold:
             self._teller.changed(tx, authorization, state=AuthorizationState.GRANTED, holder=True, now=now)
+
+
+def note_request(tx: Transaction, call: Call, request: ConsentRequest, action: AuditAction, *, now: datetime) -> None:
+    """It writes what was asked of a holder into the audit trail, at the home node and at the visited one."""
+    record(
+        tx,
+        call,
+        action,
+        at=now,
+        object_id=request.authorization_id,
+        biz_serial=request.biz_serial,
+        app=request.app_id,
+        visited=request.visited_node,
+        matter=request.matter_code,
+        **({"approval": request.statutory_duty.approval_reference} if request.statutory_duty is not None else {}),
+    )
 
 
 def _all_granted(request: ConsentRequest) -> tuple[DecidedItem, ...]:

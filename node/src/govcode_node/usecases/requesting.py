@@ -7,6 +7,7 @@ The holder's home node takes it from there, here or elsewhere.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.authorizations import (
     DECISION_TIME,
     Authorization,
@@ -48,7 +49,7 @@ from govcode_node.ports.security import Attestor, DataKeys, EvidenceReader
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
 from govcode_node.usecases.authorization_mirror import AuthorizationMirror
-from govcode_node.usecases.holder_desk import HolderDesk, holder_of_scan
+from govcode_node.usecases.holder_desk import HolderDesk, holder_of_scan, note_request
 from govcode_node.usecases.peer_requests import check_peer_request
 from govcode_node.usecases.reading_parties import relying_application_of
 
@@ -166,7 +167,12 @@ class AuthorizationRequests:
             state=AuthorizationState.PENDING,
             decide_before=now + DECISION_TIME,
         )
-        await self._database.run(lambda tx: tx.authorizations.add(copy))
+
+        def keep(tx: Transaction) -> None:
+            if tx.authorizations.add(copy):
+                note_request(tx, call, prepared, AuditAction.AUTHORIZATION_REQUESTED, now=now)
+
+        await self._database.run(keep)
         return await self._mirror.hand_over(call, copy, then=remember), False
 
     def _look(
