@@ -95,7 +95,8 @@ def _status_of_peer(error: recognition.PeerRefusedError, request_id: str, langua
     return _assemble(
         code if known else grpc.StatusCode.INTERNAL,
         error.reason if known else INTERNAL_FAULT,
-        str(error),
+        # The table's sentence helps more than the bare reason; what the peer wrote itself is not quoted.
+        f"node {error.node_id} answers: {ERROR_TEXTS[error.reason].en}" if known else str(error),
         facts if known else {"via": facts["via"]},
         extras,
         request_id=request_id,
