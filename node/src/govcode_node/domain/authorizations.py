@@ -428,6 +428,10 @@ class Authorization:
         """Whether it rests on a statutory duty and not on consent (N-35)."""
         return self.request.legal_basis is LegalBasis.STATUTORY_DUTY
 
+    def asked_by(self, *, node_id: str, app_id: str) -> bool:
+        """It tells whether that application asked; names repeat between regions, so the node belongs to it (6.3-11)."""
+        return self.request.visited_node == node_id and self.request.app_id == app_id
+
     def state_at(self, now: datetime) -> AuthorizationState:
         """It tells where the authorization stands: what was written, and what time and count have done since."""
         if self.state is AuthorizationState.PENDING and now >= self.decide_before:

@@ -123,12 +123,18 @@ class AuthorizationReading:
             AuthorizationNotFoundError: It did not ask for any such.
             HomeNodeUnreachableError, HomeNodeTimeoutError: The home node gave no answer.
         """
-        found = await self._database.read(lambda tx: _asked_by(tx, call, authorization_id))
+        found = await self._database.read(lambda tx: self._asked_by(tx, call, authorization_id))
         elsewhere = found.request.home_node != self._node.node_id
         if not elsewhere or found.state in _OVER:
             return found
         # Whatever the clock says here: the home node may have had the decision in time.
         return await self._mirror.ask(call, found)
+
+    def _asked_by(self, tx: Transaction, call: Call, authorization_id: str) -> Authorization:
+        found = tx.authorizations.get(authorization_id)
+        if found is None or not found.asked_by(node_id=self._node.node_id, app_id=call.caller.name):
+            raise AuthorizationNotFoundError(authorization_id)
+        return found
 
     async def wait(self, call: Call, authorization_id: str, *, wait: timedelta) -> Authorization:
         """It waits until an authorization is no longer pending, at most so long, and shows it.
@@ -166,7 +172,9 @@ class AuthorizationReading:
         rows = await self._database.read(query)
         page = rows[:page_size]
         more = page[-1].authorization_id if len(rows) > page_size else ""
-        return AuthorizationPage(authorizations=[one for one in page if not one.request.holder_untold], next_page_token=more)
+        return AuthorizationPage(
+            authorizations=[one for one in page if not one.request.holder_untold], next_page_token=more
+        )
 
     async def list_uses(
         self, call: Call, *, session_token: str, authorization_id: str, page_size: int, page_token: str
@@ -227,13 +235,6 @@ class AuthorizationReading:
             )
 
         return await self._database.run(hand_out)
-
-
-def _asked_by(tx: Transaction, call: Call, authorization_id: str) -> Authorization:
-    found = tx.authorizations.get(authorization_id)
-    if found is None or found.request.app_id != call.caller.name:
-        raise AuthorizationNotFoundError(authorization_id)
-    return found
 
 
 def _check_token(page_token: str, prefix: str) -> None:

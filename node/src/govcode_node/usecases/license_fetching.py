@@ -150,7 +150,8 @@ class LicenseFetching:
     def _look(self, tx: Transaction, call: Call, command: FetchCommand) -> tuple[Authorization, bytes]:
         application, _ = relying_application_of(tx, call.caller.name)
         authorization = tx.authorizations.get(command.authorization_id)
-        if authorization is None or authorization.request.app_id != application.app_id:
+        own = self._node.node_id
+        if authorization is None or not authorization.asked_by(node_id=own, app_id=application.app_id):
             raise AuthorizationNotFoundError(command.authorization_id)
         if authorization.state is AuthorizationState.WITHDRAWN:
             raise GrantWithdrawnError(command.authorization_id)

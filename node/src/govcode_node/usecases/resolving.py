@@ -8,6 +8,7 @@ from typing import Final
 from govcode_node.domain.accounts import Account, AccountState
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.authorizations import (
+    AudienceMismatchError,
     AuthorizationNotFoundError,
     ConsentRequiredError,
     ItemNotGrantedError,
@@ -150,6 +151,8 @@ class Resolving:
         authorization = usable_authorization(tx, wish.authorization_id)
         if authorization.account_id != account.account_id:
             raise AuthorizationNotFoundError(wish.authorization_id)
+        if not authorization.asked_by(node_id=self._node.node_id, app_id=call.caller.name):
+            raise AudienceMismatchError(wish.authorization_id)
         item = next((one for one in authorization.items if one.asked.license_type == SUBJECT_TYPE), None)
         if item is None:
             raise ItemNotGrantedError(authorization_id=wish.authorization_id, item_no=0)
