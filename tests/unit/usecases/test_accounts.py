@@ -22,6 +22,7 @@ from govcode_node.domain.accounts import (
     TermsNotAcceptedError,
 )
 from govcode_node.domain.audit import AuditAction
+from govcode_node.domain.authorizations import AuthorizationState, DecidedItem, GrantWithdrawnError, UseState
 from govcode_node.domain.codes import CodeProfile
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.events import AccountClosed, SessionEnded
@@ -35,6 +36,7 @@ from govcode_node.ports.security import HolderProof
 from govcode_node.ports.stores import Transaction
 from govcode_node.usecases.accounts import IdentifiedCommand, OpenedSession
 from kit.clocks import MovableClock
+from kit.consent_in_memory import AskingCounter, DecidingHolder
 from kit.federation_in_memory import FederationInMemory, NodeInMemory
 from kit.people_in_memory import (
     PERSON,
@@ -633,3 +635,58 @@ async def test_what_is_kept_of_a_holder_is_sealed(app: MobileApp) -> None:
 
     for secret in (who.name, who.id_number, who.phone, who.secret, holder.token):
         assert secret.encode() not in kept
+
+
+@pytest.mark.req("7.1-07", "6.3-13")
+async def test_a_closed_account_has_no_grant_and_its_uses_stay_on_record(
+    licensed: NodeInMemory, licensed_counter: AskingCounter, asked_holder: DecidingHolder
+) -> None:
+    used = await licensed_counter.ask(asked_holder.holder, max_uses=3)
+    await asked_holder.decide(used.authorization_id)
+    await licensed_counter.fetch(used.authorization_id)
+    pending = await licensed_counter.ask(asked_holder.holder)
+
+    await asked_holder.holder.close()
+
+    seen = [(await licensed_counter.get(one.authorization_id)).state for one in (used, pending)]
+    assert seen == [AuthorizationState.WITHDRAWN, AuthorizationState.DENIED]
+    with pytest.raises(GrantWithdrawnError):
+        await licensed_counter.fetch(used.authorization_id)
+    uses = await licensed.database.read(lambda tx: tx.authorizations.uses_of(used.authorization_id))
+    assert [use.state for use in uses] == [UseState.DELIVERED]
+    assert len(await OperatorDesk(licensed).audit(AuditAction.AUTHORIZATION_WITHDRAWN)) == 2
+
+
+@pytest.mark.req("7.1-07", "6.3-13")
+async def test_what_is_granted_while_the_account_closes_is_withdrawn_with_it(
+    licensed: NodeInMemory, licensed_counter: AskingCounter, asked_holder: DecidingHolder
+) -> None:
+    asked = await licensed_counter.ask(asked_holder.holder)
+    now = licensed.clock.now()
+    item = DecidedItem(item_no=1, asked=asked.request.items[0].asked, sensitive=False, granted=True)
+    licensed.database.before_unit = lambda tx: tx.authorizations.decide(
+        asked.authorization_id,
+        state=AuthorizationState.GRANTED,
+        items=(item,),
+        decided_at=now,
+        ends_at=now + timedelta(minutes=10),
+        consent=b"consent",
+        grant=b"grant",
+    )
+
+    await asked_holder.holder.close()
+
+    assert (await licensed_counter.get(asked.authorization_id)).state is AuthorizationState.WITHDRAWN
+
+
+@pytest.mark.req("7.1-07", "6.3-12")
+async def test_what_ended_while_the_account_closes_does_not_stand_in_the_way(
+    licensed: NodeInMemory, licensed_counter: AskingCounter, asked_holder: DecidingHolder
+) -> None:
+    asked = await licensed_counter.ask(asked_holder.holder)
+    now = licensed.clock.now()
+    licensed.database.before_unit = lambda tx: tx.authorizations.time_out(asked.authorization_id, at=now)
+
+    await asked_holder.holder.close()
+
+    assert (await licensed_counter.get(asked.authorization_id)).state is AuthorizationState.TIMED_OUT

@@ -45,6 +45,9 @@ _LONGEST_PAUSE: Final = timedelta(seconds=15)
 """A node that is back hears of a withdrawal well within the 60 s that peers have."""
 
 _NOTICES_AT_ONCE: Final = 50
+_TO_TAKE_BACK: Final = frozenset(
+    {AuthorizationState.PENDING, AuthorizationState.GRANTED, AuthorizationState.EXHAUSTED}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,10 +145,10 @@ class Withdrawing:
         ]
 
     def close(self, tx: Transaction, call: Call, prepared: Sequence[PreparedWithdrawal], *, now: datetime) -> None:
-        """It writes prepared withdrawals; what was decided or ended meanwhile is passed over."""
+        """It writes prepared withdrawals, also of what was granted meanwhile; what has ended is passed over."""
         for one in prepared:
             present = tx.authorizations.get(one.authorization.authorization_id)
-            if present is not None and present.state is one.authorization.state:
+            if present is not None and present.state_at(now) in _TO_TAKE_BACK:
                 self._write(tx, call, one, biz_serial="", now=now)
 
     def closed(self, prepared: Sequence[PreparedWithdrawal]) -> None:
