@@ -1,17 +1,31 @@
 """Asking for fields after a scan: only the own, fresh and VALID scan, only what the scene names."""
 
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 from govcode_node.domain.accounts import AccountState
 from govcode_node.domain.audit import AuditAction
+from govcode_node.domain.authorizations import (
+    AudienceMismatchError,
+    AuthorizationNotFoundError,
+    AuthorizationStateConflictError,
+    ConsentRequiredError,
+    GrantExhaustedError,
+    GrantWithdrawnError,
+    ItemNotGrantedError,
+    UseState,
+)
 from govcode_node.domain.callers import AppDisabledError
+from govcode_node.domain.catalogue import SUBJECT_TYPE, AskedItem
 from govcode_node.domain.disclosure import DisclosedField, FieldName, FieldRule, ScopeDeniedError
 from govcode_node.domain.parties import RegistrationState
 from govcode_node.domain.scans import CrossRegionUnsupportedError, ScanNotFoundError, ScanTooOldError
+from govcode_node.usecases.resolving import Resolved
 from kit.clocks import MovableClock
+from kit.consent_in_memory import AskingCounter, DecidingHolder, deciding_holder, register_matter, stock
 from kit.federation_in_memory import FederationInMemory, NodeInMemory
-from kit.people_in_memory import Counter, MobileApp, OperatorDesk, furnish, masked, person
+from kit.people_in_memory import Counter, MobileApp, OperatorDesk, call_of, furnish, masked, person
 
 NAME, ID_NUMBER, PHONE, USCC = FieldName.NAME, FieldName.ID_NUMBER, FieldName.PHONE, FieldName.USCC
 
@@ -142,3 +156,121 @@ async def test_fields_of_another_region_come_with_the_scan_only(federation: Fede
 
     with pytest.raises(CrossRegionUnsupportedError):
         await counter.resolve(scan_id, NAME)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Consented:
+    """A counter that may see name and number whole by the holder's grant, for two uses."""
+
+    asking: AskingCounter
+    holder: DecidingHolder
+    authorization_id: str
+    scan_id: str
+
+    async def resolve(self, *names: str, whole: bool = False, **changes: str) -> Resolved:
+        asked = {"scan_id": self.scan_id, "authorization_id": self.authorization_id, **changes}
+        call = call_of(self.asking.caller, "ResolveCode", asked, names)
+        return await self.asking.node.steps.resolving.resolve(call, field_names=names, whole=whole, **asked)
+
+
+@pytest.fixture
+async def consented(node: NodeInMemory) -> Consented:
+    counter = AskingCounter(await furnish(node, fields=masked(NAME, ID_NUMBER, PHONE)))
+    await stock(node)
+    await register_matter(node, counter.counter.app_id)
+    holder = await deciding_holder(node)
+    item = AskedItem(license_type=SUBJECT_TYPE, field_names=("name", "id_number"))
+    asked = await counter.ask(holder.holder, item, max_uses=2)
+    await holder.grant_sensitive(asked.authorization_id, 1)
+    scan_id = (await counter.counter.scan(await holder.holder.present())).answer.scan_id
+    return Consented(asking=counter, holder=holder, authorization_id=asked.authorization_id, scan_id=scan_id)
+
+
+@pytest.mark.req("7.2-11", "6.3-12")
+async def test_by_the_holders_grant_granted_fields_are_whole_and_each_answer_is_a_use(consented: Consented) -> None:
+    masked_answer = await consented.resolve(NAME, ID_NUMBER, PHONE, authorization_id="")
+
+    answers = [await consented.resolve(NAME, ID_NUMBER, PHONE) for _ in range(2)]
+
+    assert all(field.masked for field in masked_answer.fields)
+    assert [(field.name, field.value, field.masked) for field in answers[0].fields] == [
+        (NAME, "张样例", False),
+        (ID_NUMBER, "420100198802149916", False),
+        (PHONE, "100******01", True),
+    ]
+    with pytest.raises(GrantExhaustedError):
+        await consented.resolve(NAME)
+    uses = await consented.holder.list_uses(consented.authorization_id)
+    assert [use.state for use in uses] == [UseState.DELIVERED] * 2
+
+
+@pytest.mark.req("7.2-11")
+async def test_whole_fields_without_consent_are_refused(consented: Consented) -> None:
+    with pytest.raises(ConsentRequiredError) as refused:
+        await consented.resolve(NAME, authorization_id="", whole=True)
+    assert refused.value.field == "name"
+    with pytest.raises(ConsentRequiredError):
+        await consented.resolve(NAME, PHONE, whole=True)
+
+    # What is refused is no use.
+    assert await consented.holder.list_uses() == []
+    assert (await consented.resolve(NAME, whole=True)).fields[0].value == "张样例"
+
+
+@pytest.mark.req("7.2-11", "6.3-11")
+async def test_consent_does_not_go_beyond_the_scene(consented: Consented) -> None:
+    with pytest.raises(ScopeDeniedError):
+        await consented.resolve(USCC)
+
+    assert await consented.holder.list_uses() == []
+
+
+@pytest.mark.req("7.2-11", "6.3-13")
+async def test_after_a_withdrawal_the_fields_are_masked_again(consented: Consented) -> None:
+    await consented.holder.withdraw(consented.authorization_id)
+
+    with pytest.raises(GrantWithdrawnError):
+        await consented.resolve(NAME)
+
+    assert (await consented.resolve(NAME, authorization_id="")).fields[0].masked
+
+
+@pytest.mark.req("7.2-11", "6.3-11")
+async def test_the_grant_of_another_subject_shows_nothing(consented: Consented) -> None:
+    other = await deciding_holder(consented.asking.node, "李示范")
+    scan_id = (await consented.asking.counter.scan(await other.holder.present())).answer.scan_id
+
+    with pytest.raises(AuthorizationNotFoundError):
+        await consented.resolve(NAME, scan_id=scan_id)
+
+    assert await consented.holder.list_uses() == []
+
+
+@pytest.mark.req("7.2-11", "6.3-11")
+async def test_the_grant_to_another_application_shows_nothing(consented: Consented, desk: OperatorDesk) -> None:
+    counter = consented.asking.counter
+    await desk.application("second-app", party_id=counter.party_id)
+    second = Counter(counter.node, "second-app", counter.party_id, counter.uscc)
+    scan_id = (await second.scan(await consented.holder.holder.present())).answer.scan_id
+    stranger = replace(consented, asking=AskingCounter(second))
+
+    with pytest.raises(AudienceMismatchError):
+        await stranger.resolve(NAME, scan_id=scan_id)
+
+
+@pytest.mark.req("7.2-11", "6.3-11")
+async def test_a_grant_for_a_licence_shows_no_field_of_the_subject(consented: Consented) -> None:
+    asked = await consented.asking.ask(consented.holder.holder)
+    await consented.holder.decide(asked.authorization_id)
+
+    with pytest.raises(ItemNotGrantedError):
+        await consented.resolve(NAME, authorization_id=asked.authorization_id)
+
+
+@pytest.mark.req("7.2-11", "6.3-11")
+async def test_a_pending_request_shows_nothing(consented: Consented) -> None:
+    item = AskedItem(license_type=SUBJECT_TYPE, field_names=("name",))
+    asked = await consented.asking.ask(consented.holder.holder, item)
+
+    with pytest.raises((AuthorizationStateConflictError, ItemNotGrantedError)):
+        await consented.resolve(NAME, authorization_id=asked.authorization_id)
