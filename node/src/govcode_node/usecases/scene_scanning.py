@@ -14,6 +14,7 @@ from govcode_node.domain.authorizations import (
     AuthorizationQuestion,
     AuthorizationState,
     ConsentRequest,
+    LegalBasis,
     QuestionKind,
     SceneCodeInvalidError,
 )
@@ -223,6 +224,9 @@ class SceneScanning:
                 return AskedHolder(account=holder_of(tx, call, session_token, now=now).account, app_id=call.caller.name)
 
             def then(tx: Transaction, authorization: Authorization) -> None:
+                if authorization.account_id != find(tx).account.account_id:
+                    # The code's node answers with a request that it has made for another holder.
+                    raise PeerAnswerRefusedError(node_id=asked.request.visited_node, why="it asks somebody else")
                 if asked.request.visited_node == self._node.node_id:
                     self._teller.scene_scanned(tx, authorization, now=now)
                 answer = RequestedAuthorization(authorization_id=authorization.authorization_id)
@@ -261,6 +265,8 @@ class SceneScanning:
             and asked.visited_node == visited
             and asked.entry is AuthorizationEntry.HOLDER_SCANNED
             and asked.biz_serial == biz_serial
+            # What stands on a wall asks; a duty that needs no consent is for an officer to invoke (N-35).
+            and asked.legal_basis is LegalBasis.CONSENT
         )
         if not right:
             raise PeerAnswerRefusedError(node_id=visited, why="it answers another question")
