@@ -39,7 +39,7 @@ class _AuthorizationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Au
     AUTHORIZATION_STATE_TIMED_OUT: _AuthorizationState.ValueType  # 4
     """The holder did not decide in time."""
     AUTHORIZATION_STATE_EXHAUSTED: _AuthorizationState.ValueType  # 5
-    """As many uses as were granted have been made."""
+    """As many uses as were granted have been made. It can still be withdrawn."""
     AUTHORIZATION_STATE_EXPIRED: _AuthorizationState.ValueType  # 6
     """The time that was granted is over."""
     AUTHORIZATION_STATE_WITHDRAWN: _AuthorizationState.ValueType  # 7
@@ -47,7 +47,8 @@ class _AuthorizationStateEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Au
 
 class AuthorizationState(_AuthorizationState, metaclass=_AuthorizationStateEnumTypeWrapper):
     """AuthorizationState is where an authorization stands. Moves: PENDING → GRANTED, DENIED or TIMED_OUT; GRANTED → EXHAUSTED,
-    EXPIRED or WITHDRAWN. All but PENDING and GRANTED are final.
+    and back when a use failed and does not count; GRANTED or EXHAUSTED → EXPIRED or WITHDRAWN. DENIED, TIMED_OUT, EXPIRED and
+    WITHDRAWN are final.
     """
 
 AUTHORIZATION_STATE_UNSPECIFIED: AuthorizationState.ValueType  # 0
@@ -61,7 +62,7 @@ AUTHORIZATION_STATE_DENIED: AuthorizationState.ValueType  # 3
 AUTHORIZATION_STATE_TIMED_OUT: AuthorizationState.ValueType  # 4
 """The holder did not decide in time."""
 AUTHORIZATION_STATE_EXHAUSTED: AuthorizationState.ValueType  # 5
-"""As many uses as were granted have been made."""
+"""As many uses as were granted have been made. It can still be withdrawn."""
 AUTHORIZATION_STATE_EXPIRED: AuthorizationState.ValueType  # 6
 """The time that was granted is over."""
 AUTHORIZATION_STATE_WITHDRAWN: AuthorizationState.ValueType  # 7
