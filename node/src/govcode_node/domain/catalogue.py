@@ -232,7 +232,10 @@ class ExcessiveScopeError(FactsError):
     matter_code: str
     license_type: str
     field: str
-    says = "matter {matter_code} does not need {license_type} {field}; ask for less"
+
+    def __str__(self) -> str:
+        what = f"{self.license_type} {self.field}".rstrip()
+        return f"matter {self.matter_code} does not need {what}; ask for less"
 
 
 @dataclass(eq=False)

@@ -38,7 +38,7 @@ _ASKING: Final = {
     "SUBJECT_UNREACHABLE": ErrorText(
         _HOLDER,
         False,
-        "持码人没有可接收授权请求的应用，请先登录",
+        "持有人没有可接收授权请求的应用，请先登录",
         "the holder has no application at which to decide; the holder opens a session, then ask again",
     ),
     "STATUTORY_NOT_ALLOWED": ErrorText(
@@ -146,7 +146,7 @@ _USING: Final = {
     "GRANT_WITHDRAWN": ErrorText(
         _DEVELOPER,
         False,
-        "持码人已撤回授权，请停止使用",
+        "持有人已撤回授权，请停止使用",
         "the holder has withdrawn the grant; no further use may be made",
     ),
     "CONSENT_REQUIRED": ErrorText(
@@ -167,7 +167,7 @@ _LICENCES: Final = {
     "LOCATOR_REQUIRED": ErrorText(
         _DEVELOPER,
         False,
-        "归属地未留存查询证照所需的姓名和号码，请提供本单位办件中的信息，或请持码人重新核验身份",
+        "归属地未留存查询证照所需的姓名和号码，请提供本单位办件中的信息，或请持有人重新核验身份",
         "number and name are not held; give those of the own case, or have the holder identify anew",
     ),
     "LICENSE_NOT_FOUND": ErrorText(

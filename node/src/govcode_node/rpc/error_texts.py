@@ -163,7 +163,7 @@ _HOLDERS: Final = {
     "HOLDER_PROOF_INVALID": ErrorText(
         _DEVELOPER,
         False,
-        "持码人签名缺失、不匹配或已过期，请重新签名",
+        "持有人签名缺失、不匹配或已过期，请重新签名",
         "the holder's signature is missing, too old, or not for this act; sign again",
     ),
     "SESSION_INVALID": ErrorText(
