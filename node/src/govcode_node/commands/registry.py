@@ -65,14 +65,18 @@ def apply_file(profile: CallerProfile, file: Path, reason: str, as_json: bool) -
 
 
 @registry.command("list")
-@click.argument("kind", type=click.Choice(["scenes", "types", "organisations", "applications", "scanners", "matters"]))
+@click.argument(
+    "kind",
+    type=click.Choice(["scenes", "types", "organisations", "applications", "scanners", "matters"]),
+    metavar="KIND",
+)
 @caller_options
 @json_option
 @explained
 def list_kind(profile: CallerProfile, kind: str, as_json: bool) -> None:
     """List what is registered (登记清单).
 
-    Any operator may ask.
+    KIND is scenes, types (of licences), organisations, applications, scanners or matters. Any operator may ask.
     """
     read, columns, cells = _KINDS[kind]
     with profile.connect() as client:
@@ -89,8 +93,8 @@ def list_kind(profile: CallerProfile, kind: str, as_json: bool) -> None:
 def make_key(file: Path) -> None:
     """Make an application's encryption key (加密密钥).
 
-    This asks no node. The private key goes into a new FILE, mode 0600, and stays with the application; the public key
-    that is printed goes into the registry file as encryption_key.
+    This asks no node. The private key goes into a new FILE (PKCS #8, DER, mode 0600) and stays with the application;
+    the public key that is printed goes into the registry file as encryption_key.
     """
     from govcode_node.commands.application_keys import make_application_key
 

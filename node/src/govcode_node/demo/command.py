@@ -31,7 +31,7 @@ _INTERRUPTED = 130
 
 @click.group()
 def demo() -> None:
-    """A hub and three nodes on this machine (演示), from a checkout."""
+    """Run a hub and three nodes here, from a checkout (演示)."""
 
 
 @demo.command()
@@ -69,7 +69,7 @@ def play(steps_file: Path, folder: Path, keep: bool) -> None:
     try:
         with federation:
             federation.set_up()
-            screen.progress("each node's business operator registers scenes, organisations, applications, scanners")
+            screen.progress("each node's business operator registers scenes, licence types, applications, matters")
             seed(federation)
             player = Player(federation)
             screen.progress(f"{player.open_accounts(steps)} synthetic people and companies open accounts")
@@ -120,7 +120,7 @@ def run(folder: Path) -> None:
     try:
         with federation:
             federation.set_up()
-            screen.progress("each node's business operator registers scenes, organisations, applications, scanners")
+            screen.progress("each node's business operator registers scenes, licence types, applications, matters")
             seed(federation)
             profiles = {node.node_id: _write_profiles(federation, node) for node in federation.plan.node}
             with _short_path(federation.folder / "profiles", folder / "profiles") as place:

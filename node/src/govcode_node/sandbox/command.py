@@ -32,10 +32,11 @@ _CREDENTIALS_FILE: Final = "sandbox.json"
 @click.option("--json", "as_json", is_flag=True, help="Print the ready line as JSON.")
 @explained
 def sandbox(folder: Path, port: int, until_eof: bool, as_json: bool) -> None:
-    """Run a sandbox for client authors until SIGTERM or SIGINT (沙箱).
+    """Run a sandbox for authors of clients (沙箱).
 
-    One process with a home node, a peer, a hub, synthetic subjects and a clock that can be moved. Credentials, codes
-    and how to reach every outcome and error are in sandbox.json of the folder, which is removed at the end.
+    It runs until SIGTERM or SIGINT (Ctrl-C): one process with a home node, a peer, a hub, synthetic subjects and a
+    clock that can be moved. Credentials, codes and how to reach every outcome and error are in sandbox.json of the
+    folder, which is removed at the end.
     """
     # Before grpcio is loaded, which looks at the environment then.
     quiet_grpc()
