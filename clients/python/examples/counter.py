@@ -32,7 +32,7 @@ def main(box: Sandbox) -> None:
     with box.client("counter_app") as counter:
         for name, text in box.facts["placed_codes"].items():
             print(name)
-            print("  let in" if scan(counter, text, scene_no=box.scenes["counter"]) else "  turned away")
+            print("  let in" if scan(counter, text, scene_no=box.scenes["counter"]) else "  not let in")
 
 
 if __name__ == "__main__":
