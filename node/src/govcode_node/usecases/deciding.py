@@ -229,10 +229,12 @@ class Deciding:
             token = self._grant(case.authorization, items, consent, now)
             grant = await self._attestor.attest(EvidencePurpose.GRANT, token)
         authorization_id = case.authorization.authorization_id
+        mandate_id = case.decider.mandate.mandate_id if case.decider.mandate is not None else ""
 
         def write(tx: Transaction) -> Authorization:
-            # Looked at again in the unit that writes: a device that was left behind meanwhile decides nothing.
-            present = holder_of(tx, call, command.session_token, now=now)
+            # Looked at again in the unit that writes: a device that was left behind, a mandate that was cancelled and
+            # a guardianship that ended while the provider was asked decide nothing.
+            present = decider_of(tx, call, command.session_token, authorization_id, mandate_id=mandate_id, now=now)
             check_same_device(present.account, signed)
             written = tx.authorizations.decide(
                 authorization_id,
