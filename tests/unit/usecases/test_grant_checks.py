@@ -2,22 +2,26 @@
 
 import asyncio
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from govcode_node.domain.accounts import AccountState
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.authorizations import (
     AudienceMismatchError,
+    AuthorizationQuestion,
     AuthorizationState,
     AuthorizationStateConflictError,
     GrantExhaustedError,
     GrantExpiredError,
     GrantWithdrawnError,
     ItemNotGrantedError,
+    QuestionKind,
     UseState,
 )
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.events import LicenseUsed
+from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.recognition import (
     EvidenceRefusedError,
     HomeNodeTimeoutError,
@@ -311,3 +315,46 @@ async def test_an_old_yes_is_no_answer_to_a_new_question(regions: Regions) -> No
 
     with pytest.raises(PeerAnswerRefusedError):
         await system.introspect(token, presenter)
+
+
+async def asked_by_shanghai(regions: Regions, authorization_id: str, **changes: Any) -> str:
+    """Let Shanghai put a question of its own making to the home node; the name of the refusal."""
+    values: dict[str, Any] = {
+        "kind": QuestionKind.REPORT_USE,
+        "from_node": "310000",
+        "to_node": "420100",
+        "authorization_id": authorization_id,
+        "app_id": regions.counter.counter.app_id,
+        "biz_serial": "1",
+        "licence_system": "licence-system",
+        "item_no": 1,
+        "use_state": BEGUN,
+        "asked_at": regions.home.clock.now(),
+        **changes,
+    }
+    question = AuthorizationQuestion(**values)
+    evidence = await regions.licensing.attestor.attest(EvidencePurpose.AUTHORIZATION_QUESTION, question)
+    call = regions.counter.fetch_call(authorization_id)[0]
+    with pytest.raises(PeerRefusedError) as refused:
+        await regions.licensing.peers.ask_authorization("420100", question=evidence, call=call)
+    return refused.value.reason
+
+
+@pytest.mark.req("N-23", "6.3-11")
+async def test_the_home_node_itself_holds_a_report_to_the_audience(regions: Regions) -> None:
+    asked = await regions.counter.ask(regions.holder.holder, NAME_AND_BORN)
+    await regions.holder.decide(asked.authorization_id)
+
+    assert await asked_by_shanghai(regions, asked.authorization_id, app_id="other-app") == "AudienceMismatchError"
+    assert await regions.holder.list_uses() == []
+
+
+async def test_a_node_that_did_not_ask_is_not_told_where_an_authorization_stands(regions: Regions) -> None:
+    asked = await regions.counter.ask(regions.holder.holder, NAME_AND_BORN)
+    state: dict[str, Any] = {"kind": QuestionKind.STATE, "biz_serial": "", "item_no": 0, "use_state": None}
+    of_nobody = "au_" + "7" * 32
+
+    why = await asked_by_shanghai(regions, asked.authorization_id, licence_system="", **state)
+
+    assert why == "IdentityMismatchError"
+    assert await asked_by_shanghai(regions, of_nobody, licence_system="", **state) == "AuthorizationNotFoundError"
