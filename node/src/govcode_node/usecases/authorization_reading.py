@@ -1,9 +1,9 @@
 """Reading authorizations: the holder sees all of them, the relying party its own, an auditor what may go to court."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final
+from typing import Final, TypeVar
 
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.authorizations import (
@@ -31,6 +31,8 @@ from govcode_node.usecases.trail import record
 
 _LOOK: Final = timedelta(seconds=1)
 """How often a waiting call looks again, here or at the home node."""
+
+T = TypeVar("T")
 
 _OVER: Final = frozenset(AuthorizationState) - {AuthorizationState.PENDING, AuthorizationState.GRANTED}
 
@@ -167,14 +169,18 @@ class AuthorizationReading:
 
         def query(tx: Transaction) -> Sequence[Authorization]:
             account_id = holder_of(tx, call, session_token, now=now).account.account_id
-            return tx.authorizations.list_of(account_id, before=page_token, limit=page_size + 1)
+            return _visible(
+                lambda before, limit: tx.authorizations.list_of(account_id, before=before, limit=limit),
+                key=lambda one: one.authorization_id,
+                untold=lambda one: one.request.holder_untold,
+                before=page_token,
+                limit=page_size + 1,
+            )
 
         rows = await self._database.read(query)
         page = rows[:page_size]
         more = page[-1].authorization_id if len(rows) > page_size else ""
-        return AuthorizationPage(
-            authorizations=[one for one in page if not one.request.holder_untold], next_page_token=more
-        )
+        return AuthorizationPage(authorizations=page, next_page_token=more)
 
     async def list_uses(
         self, call: Call, *, session_token: str, authorization_id: str, page_size: int, page_token: str
@@ -188,19 +194,26 @@ class AuthorizationReading:
         _check_token(page_token, "us_")
         now = self._clock.now()
 
-        def query(tx: Transaction) -> tuple[Sequence[LicenseUse], frozenset[str]]:
+        def query(tx: Transaction) -> Sequence[LicenseUse]:
             account_id = holder_of(tx, call, session_token, now=now).account.account_id
-            uses = tx.authorizations.list_uses(
-                account_id, authorization_id=authorization_id, before=page_token, limit=page_size + 1
-            )
-            of = {use.authorization_id: tx.authorizations.get(use.authorization_id) for use in uses}
-            untold = frozenset(key for key, found in of.items() if found is not None and found.request.holder_untold)
-            return uses, untold
 
-        rows, untold = await self._database.read(query)
+            def untold(use: LicenseUse) -> bool:
+                found = tx.authorizations.get(use.authorization_id)
+                return found is not None and found.request.holder_untold
+
+            return _visible(
+                lambda before, limit: tx.authorizations.list_uses(
+                    account_id, authorization_id=authorization_id, before=before, limit=limit
+                ),
+                key=lambda use: use.use_id,
+                untold=untold,
+                before=page_token,
+                limit=page_size + 1,
+            )
+
+        rows = await self._database.read(query)
         page = rows[:page_size]
-        more = page[-1].use_id if len(rows) > page_size else ""
-        return UsePage(uses=[use for use in page if use.authorization_id not in untold], next_page_token=more)
+        return UsePage(uses=page, next_page_token=page[-1].use_id if len(rows) > page_size else "")
 
     async def export(self, call: Call, *, authorization_id: str, session_token: str) -> ExportedAuthorization:
         """It hands out all evidence of an authorization: to its holder by session, to an auditor by id.
@@ -235,6 +248,24 @@ class AuthorizationReading:
             )
 
         return await self._database.run(hand_out)
+
+
+def _visible(
+    fetch: Callable[[str, int], Sequence[T]],
+    *,
+    key: Callable[[T], str],
+    untold: Callable[[T], bool],
+    before: str,
+    limit: int,
+) -> Sequence[T]:
+    """It reads on until it has so many rows that may be told, so that neither a gap nor a token gives others away."""
+    found: list[T] = []
+    while True:
+        rows = fetch(before, limit)
+        found += [row for row in rows if not untold(row)]
+        if len(rows) < limit or len(found) >= limit:
+            return found[:limit]
+        before = key(rows[-1])
 
 
 def _check_token(page_token: str, prefix: str) -> None:
