@@ -21,13 +21,13 @@ import java.util.Map;
 import java.util.Set;
 
 /** The holder's side of one authorization: the page is shown as it stands, and the device signs the exact decision. */
-final class Decision {
+public final class Decision {
     private final Holder holder;
     private final String authorizationId;
     private final AuthorizationServiceBlockingStub node;
     private final String token;
 
-    Decision(Holder holder, String authorizationId) {
+    public Decision(Holder holder, String authorizationId) {
         this.holder = holder;
         this.authorizationId = authorizationId;
         this.node = holder.node().authorizations();
@@ -35,7 +35,7 @@ final class Decision {
     }
 
     /** It grants these items and refuses all others. */
-    void grantOnly(Set<Integer> itemNos) {
+    public void grantOnly(Set<Integer> itemNos) {
         GetAuthorizationResponse asked =
                 node.getAuthorization(
                         GetAuthorizationRequest.newBuilder()
@@ -81,7 +81,7 @@ final class Decision {
     }
 
     /** It takes the grant back: uses before that stay lawful, none begins after it. */
-    void withdraw() {
+    public void withdraw() {
         String serial = NodeClient.newSerial("WITHDRAW");
         WithdrawAuthorizationStatement statement =
                 WithdrawAuthorizationStatement.newBuilder()

@@ -94,8 +94,8 @@ public final class Sandbox {
 
     /** A matter (事项) of the counter with what may be asked for it. */
     public static final class Matter {
-        final String code;
-        final List<AuthorizationItem> items = new ArrayList<>();
+        public final String code;
+        public final List<AuthorizationItem> items = new ArrayList<>();
 
         Matter(String code) {
             this.code = code;
