@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 from govcode.authorization.v1 import authorization_service_pb2 as servicev1
@@ -120,7 +121,7 @@ async def test_a_use_that_was_begun_before_a_kill_counts_once_and_its_serial_tak
         request = servicev1.FetchLicenseRequest(
             biz_serial=number, authorization_id=consent.authorization_id, item_no=1, matter_code=MATTER
         )
-        pieces = servicev1_grpc.AuthorizationServiceStub(channel).FetchLicense(request)
+        pieces: Any = servicev1_grpc.AuthorizationServiceStub(channel).FetchLicense(request)
         header = (await pieces.read()).header
         assert header.remaining_uses == 1
         assert (await pieces.read()).HasField("chunk")

@@ -223,7 +223,8 @@ def check_that_there_was_something_to_find(told: Told, taps: WireTaps, logs: Log
 
 def requests_of(taps: WireTaps) -> tuple[list[recordv1.LicenseUseRequest], list[recordv1.LicenseUseRequest]]:
     """What Beijing asked of Wuhan, and Wuhan of Shanghai; the latter brings the grant."""
-    visited, home = [], []
+    visited: list[recordv1.LicenseUseRequest] = []
+    home: list[recordv1.LicenseUseRequest] = []
     for raw in taps.at_servers[FEDERATION + "ForwardLicenseFetch"]:
         message = federationv1.ForwardLicenseFetchRequest()
         with suppress(DecodeError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import grpc
 import pytest
-from govcode_client import _aclient
+from govcode_client import _aclient, _aio_channel
 from govcode_node.federation.channels import Dialer
 from govcode_node.rpc.methods import Handler
 from govcode_node.rpc.pipeline import Pipeline
@@ -35,7 +35,7 @@ class WireTaps:
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """It taps every node and asynchronous client that starts from now on."""
-        dial, compose, connect = Dialer.dial, Pipeline.compose, _aclient.open_aio_channel
+        dial, compose, connect = Dialer.dial, Pipeline.compose, _aio_channel.open_aio_channel
 
         def tapped_dial(dialer: Dialer, endpoint: str, *, server_name: str) -> Any:
             return self._tapped_channel(dial(dialer, endpoint, server_name=server_name))
