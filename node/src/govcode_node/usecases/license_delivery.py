@@ -5,6 +5,7 @@ fields. What leaves is sealed to the application's own key, so neither the nodes
 read it; nothing of the licence is kept (6.3-18).
 """
 
+import asyncio
 import hmac
 import logging
 from collections.abc import AsyncIterator
@@ -57,6 +58,11 @@ _log = logging.getLogger(__name__)
 
 MOST_DELIVERIES: Final = 16
 """Deliveries at once; a document takes memory for some pieces and a file of ciphertext while it is sent."""
+
+
+LONGEST_DELIVERY: Final = 120.0
+"""Seconds that one may take. A reader that stands still would else hold its place for good, and a few of them all
+places; whoever is merely slow goes on at a chunk, under the same serial."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,19 +120,21 @@ class LicenseDelivering:
             LicenseNotFoundError: There is no such licence here.
             HolderMismatchError, LicenseNotValidError, LicenseSealInvalidError: It must not be delivered.
             LicenseServiceUnavailableError, LicenseServiceQuotaError: The licence system gives no answer.
-            OverloadedError: Too many deliveries are on their way.
+            OverloadedError: Too many deliveries are on their way, or this one has taken too long.
         """
         if self._running >= MOST_DELIVERIES:
             raise OverloadedError("deliveries")
         self._running += 1
         try:
-            async with AsyncExitStack() as stack:
+            async with asyncio.timeout(LONGEST_DELIVERY), AsyncExitStack() as stack:
                 try:
                     delivery = await self._prepare(call, order, stack)
                 except GovcodeError as error:
                     await self._refused(call, order, error)
                     raise
                 yield delivery
+        except TimeoutError:
+            raise OverloadedError("deliveries") from None
         finally:
             self._running -= 1
 
