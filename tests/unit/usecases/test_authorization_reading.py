@@ -84,9 +84,7 @@ async def test_a_holder_lists_the_uses_page_by_page_and_of_one_authorization(
     reading, holder = licensed.steps.authorizations.reading, asked_holder.holder
     call = call_of(holder.app.caller, "ListLicenseUses")
 
-    page = await reading.list_uses(
-        call, session_token=holder.token, authorization_id="", page_size=2, page_token=""
-    )
+    page = await reading.list_uses(call, session_token=holder.token, authorization_id="", page_size=2, page_token="")
     rest = await reading.list_uses(
         call, session_token=holder.token, authorization_id="", page_size=2, page_token=page.next_page_token
     )
@@ -207,9 +205,9 @@ async def test_an_export_holds_all_evidence_joined_by_digests(regions: Regions) 
     delivery = await read(delivered, purpose=EvidencePurpose.LICENSE_DELIVERY, kind=LicenseDelivery)
     assert consent.statement.request_digest == sm3(request.payload)
     assert grant.statement.consent_digest == sm3(consent.payload)
-    assert {
-        one.statement.authorization_id for one in (request, consent, grant, withdrawal, use, delivery)
-    } == {authorization_id}
+    assert {one.statement.authorization_id for one in (request, consent, grant, withdrawal, use, delivery)} == {
+        authorization_id
+    }
     assert {one.node_id for one in (consent, grant, withdrawal)} == {"420100"}
     assert (request.node_id, use.node_id, delivery.node_id) == ("110000", "110000", "310000")
     assert exported.trust_bundle

@@ -95,9 +95,7 @@ async def test_the_type_of_the_subject_itself_is_nobodys_to_change(node: NodeInM
 
 
 @pytest.mark.req("6.3-04")
-async def test_matters_and_keys_are_for_applications_of_relying_parties(
-    node: NodeInMemory, desk: OperatorDesk
-) -> None:
+async def test_matters_and_keys_are_for_applications_of_relying_parties(node: NodeInMemory, desk: OperatorDesk) -> None:
     counter = await asking_counter(node)
     await desk.application("holder-app", party_id=counter.counter.party_id, kind=ApplicationKind.HOLDER)
     point = counter.key.public_key.to_point()

@@ -6,7 +6,12 @@ from typing import Any
 
 import pytest
 from govcode_client.device import HolderDevice
-from govcode_node.domain.accounts import AccountState, HolderProofInvalidError, SessionInvalidError, SubjectSuspendedError
+from govcode_node.domain.accounts import (
+    AccountState,
+    HolderProofInvalidError,
+    SessionInvalidError,
+    SubjectSuspendedError,
+)
 from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.authorizations import (
     AuthorizationNotFoundError,
@@ -359,9 +364,7 @@ async def test_a_guardianship_that_is_over_decides_nothing(
 ) -> None:
     child = await deciding_holder(licensed, "张小样")
     desk = OperatorDesk(licensed)
-    relation = await desk.relation(
-        asked_holder.holder.account, child.holder.account, lasts=timedelta(seconds=30)
-    )
+    relation = await desk.relation(asked_holder.holder.account, child.holder.account, lasts=timedelta(seconds=30))
     asked = await licensed_counter.ask(child.holder)
     shown = await child.view(asked.authorization_id)
     if end == "cancelled":
@@ -537,9 +540,7 @@ async def test_another_application_cannot_use_the_session(
     thief = Caller(caller_class=CallerClass.APP, name="thief-app", kind="holder")
 
     with pytest.raises(SessionInvalidError):
-        await licensed.steps.authorizations.deciding.decide(
-            call_of(thief, "DecideAuthorization", command), command
-        )
+        await licensed.steps.authorizations.deciding.decide(call_of(thief, "DecideAuthorization", command), command)
 
 
 @pytest.mark.req("N-30")

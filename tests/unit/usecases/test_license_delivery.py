@@ -30,7 +30,6 @@ from govcode_node.domain.licenses import (
     DeliveryHeader,
     HolderMismatchError,
     LicenseDelivery,
-    LicenseNotFoundError,
     LicenseNotValidError,
     LicenseSealInvalidError,
     LicenseServiceUnavailableError,
@@ -41,7 +40,7 @@ from govcode_node.domain.licenses import (
 )
 from govcode_node.domain.recognition import PeerRefusedError
 from govcode_node.providers.licence.embedded import EmbeddedLicenseProvider
-from govcode_node.usecases.license_delivery import MOST_DELIVERIES, DeliveryOrder, LicenseDelivering, check_order
+from govcode_node.usecases.license_delivery import MOST_DELIVERIES, DeliveryOrder, check_order
 from govcode_node.wire.licenses import WireLicenseCodec
 from kit.canaries import Canaries
 from kit.clocks import MovableClock
@@ -429,9 +428,7 @@ async def test_the_licence_node_itself_holds_a_request_to_its_grant(
 
 
 @pytest.mark.req("6.3-11")
-async def test_the_licence_node_itself_looks_at_the_time_of_the_grant(
-    from_home: FromHome, clock: MovableClock
-) -> None:
+async def test_the_licence_node_itself_looks_at_the_time_of_the_grant(from_home: FromHome, clock: MovableClock) -> None:
     clock.advance(timedelta(minutes=10))
 
     assert await from_home.refusal() == GrantExpiredError.__name__

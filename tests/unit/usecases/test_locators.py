@@ -121,9 +121,7 @@ async def test_the_own_case_of_the_party_gives_number_and_name(
     asked = await licensed_counter.ask(marked.holder, NAME_ONLY)
     await marked.decide(asked.authorization_id)
 
-    received = await licensed_counter.fetch(
-        asked.authorization_id, case_name=HOLDER.name, case_number=HOLDER.id_number
-    )
+    received = await licensed_counter.fetch(asked.authorization_id, case_name=HOLDER.name, case_number=HOLDER.id_number)
 
     assert received.fields == {"born": "1988-02-14"}
     assert NUMBER_AND_NAME.in_bytes(licensed.database.image()) == set()
@@ -159,9 +157,7 @@ async def test_what_the_home_node_knows_goes_before_what_a_party_says(
     await asked_holder.decide(asked.authorization_id)
     other = person("李示范")
 
-    received = await licensed_counter.fetch(
-        asked.authorization_id, case_name=other.name, case_number=other.id_number
-    )
+    received = await licensed_counter.fetch(asked.authorization_id, case_name=other.name, case_number=other.id_number)
 
     assert received.fields["name"] == HOLDER.name
 

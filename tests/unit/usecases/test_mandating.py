@@ -286,9 +286,7 @@ async def test_a_mandate_is_given_by_the_representative_present_with_the_entitys
 
 
 @pytest.mark.req("N-07", "N-30")
-async def test_a_check_for_a_mandate_grants_nothing(
-    licensed_counter: AskingCounter, company: DecidingHolder
-) -> None:
+async def test_a_check_for_a_mandate_grants_nothing(licensed_counter: AskingCounter, company: DecidingHolder) -> None:
     asked = await licensed_counter.ask(company.holder, PAPER)
     right, _ = await company.step_up(asked.authorization_id, 1)
     _, for_a_mandate = await company.step_up("")
@@ -352,9 +350,7 @@ async def test_the_same_serial_gives_one_mandate(
     call = call_of(company.holder.app.caller, "GiveMandate", number, proof)
     give = licensed.steps.authorizations.mandating.give
 
-    first, replayed = await give(
-        call, biz_serial=number, session_token=company.holder.token, proof=proof, check=check
-    )
+    first, replayed = await give(call, biz_serial=number, session_token=company.holder.token, proof=proof, check=check)
     again, replayed_again = await give(
         call, biz_serial=number, session_token=company.holder.token, proof=proof, check=check
     )

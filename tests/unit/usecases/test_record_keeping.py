@@ -172,8 +172,7 @@ async def test_more_than_one_batch_goes_in_one_step(
     await licensed.steps.authorizations.records.step()
 
     counts = [
-        int(record.entry.details["count"])
-        for record in await OperatorDesk(licensed).audit(AuditAction.RECORDS_PURGED)
+        int(record.entry.details["count"]) for record in await OperatorDesk(licensed).audit(AuditAction.RECORDS_PURGED)
     ]
     assert sorted(counts) == [51, 200, 200]
 

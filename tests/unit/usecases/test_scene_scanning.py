@@ -13,8 +13,8 @@ from govcode_node.domain.authorizations import (
     SceneCodeInvalidError,
 )
 from govcode_node.domain.callers import AppDisabledError
-from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.codecs import MalformedCodeError
+from govcode_node.domain.codes import SubjectKind
 from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.events import AuthorizationRequested
 from govcode_node.domain.evidence import EvidencePurpose
@@ -149,9 +149,7 @@ async def test_a_suspended_party_asks_nobody_by_its_codes(
         await asked_holder.scan_scene(code_text)
 
 
-async def test_a_code_of_a_region_that_nobody_is_home_to_is_told(
-    regions: Regions
-) -> None:
+async def test_a_code_of_a_region_that_nobody_is_home_to_is_told(regions: Regions) -> None:
     code_text = await scene_code(regions.counter)
     regions.federation.publish(to=[regions.home], routes=[("42", "420100")], version=2)
 
@@ -217,15 +215,18 @@ async def test_without_a_session_nothing_is_scanned(
 
 
 @pytest.mark.parametrize(
-    "changes", [{"biz_serial": "another"}, {"home_node": "310000"}, {"entry": AuthorizationEntry.RELYING_PARTY_SCANNED, "scan_biz_serial": "scan-1"}]
+    "changes",
+    [
+        {"biz_serial": "another"},
+        {"home_node": "310000"},
+        {"entry": AuthorizationEntry.RELYING_PARTY_SCANNED, "scan_biz_serial": "scan-1"},
+    ],
 )
 async def test_an_answer_to_another_question_is_not_believed(regions: Regions, changes: dict[str, object]) -> None:
     code_text = await scene_code(regions.counter)
     seen = await regions.holder.scan_scene(code_text)
     number = serial("scene")
-    false = replace(
-        seen.request, authorization_id="au_" + "7" * 32, **{"biz_serial": number, **changes}
-    )
+    false = replace(seen.request, authorization_id="au_" + "7" * 32, **{"biz_serial": number, **changes})
     evidence = await regions.visited.attestor.attest(EvidencePurpose.CONSENT_REQUEST, false)
     regions.home.peers.tamper = lambda answer: evidence
 

@@ -397,9 +397,7 @@ async def test_the_same_withdrawal_again_is_answered_again(
     authorization_id, number = await granted(licensed_counter, asked_holder), serial("withdraw")
     holder = asked_holder.holder
     proof = holder_proof_from_proto(
-        holder.device.prove_withdraw(
-            session_token=holder.token, authorization_id=authorization_id, biz_serial=number
-        )
+        holder.device.prove_withdraw(session_token=holder.token, authorization_id=authorization_id, biz_serial=number)
     )
     call = call_of(holder.app.caller, "WithdrawAuthorization", number, proof)
     withdraw = licensed.steps.authorizations.withdrawing.withdraw
