@@ -1,12 +1,14 @@
 """`govcode sandbox`: one process with everything that a client author needs."""
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -50,8 +52,23 @@ def sandbox(folder: Path, port: int, until_eof: bool, as_json: bool) -> None:
             click.echo(f"ready {path}")
         sys.stdout.flush()
 
-    with tempfile.TemporaryDirectory(prefix="govcode-sandbox-") as state:
+    with _folder_to_itself(folder), tempfile.TemporaryDirectory(prefix="govcode-sandbox-") as state:
         asyncio.run(_serve(Path(state), path, port=port, until_eof=until_eof, ready=ready))
+
+
+@contextmanager
+def _folder_to_itself(folder: Path) -> Iterator[None]:
+    """It keeps a second sandbox from replacing the credentials of one that runs, and from removing them at its end."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            says = f"another sandbox runs in {folder}; stop it, or give this one a --folder of its own"
+            raise click.ClickException(says) from error
+        yield
+    finally:
+        os.close(descriptor)
 
 
 async def _serve(state: Path, path: Path, *, port: int, until_eof: bool, ready: Callable[[str], None]) -> None:
