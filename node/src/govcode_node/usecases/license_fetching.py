@@ -41,6 +41,7 @@ from govcode_node.ports.federation import Peers, TrustHolder
 from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.security import Attestor, DataKeys, EvidenceReader, LicenseCodec, ReadEvidence
 from govcode_node.ports.stores import Database, Transaction
+from govcode_node.usecases.delivery_order import in_order
 from govcode_node.usecases.license_delivery import DeliveryOrder, LicenseDelivering
 from govcode_node.usecases.license_uses import LicenseUses, note_use
 from govcode_node.usecases.peer_requests import check_peer_request
@@ -145,7 +146,8 @@ class LicenseFetching:
                 yield pieces
         else:
             async with self._peers.forward_license_fetch(home, request=evidence, grant=b"", call=call) as pieces:
-                yield self._recorded(call, authorization, request, evidence, pieces)
+                ordered = in_order(pieces, node_id=home)
+                yield self._recorded(call, authorization, request, evidence, ordered)
 
     def _look(self, tx: Transaction, call: Call, command: FetchCommand) -> tuple[Authorization, bytes]:
         application, _ = relying_application_of(tx, call.caller.name)

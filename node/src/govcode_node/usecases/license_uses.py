@@ -49,6 +49,7 @@ from govcode_node.ports.federation import Peers, TrustHolder
 from govcode_node.ports.security import Attestor, DataKeys, EvidenceReader, LicenseCodec
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.authorization_telling import AuthorizationTeller
+from govcode_node.usecases.delivery_order import in_order
 from govcode_node.usecases.license_delivery import DeliveryOrder, LicenseDelivering
 from govcode_node.usecases.locating import Locating
 from govcode_node.usecases.locators import Locators
@@ -239,7 +240,8 @@ class LicenseUses:
         async with self._peers.forward_license_fetch(
             begun.use.license_node, request=evidence, grant=begun.authorization.grant, call=call
         ) as pieces:
-            yield self._checked(begun, digest, pieces, own=False)
+            ordered = in_order(pieces, node_id=begun.use.license_node)
+            yield self._checked(begun, digest, ordered, own=False)
 
     def _request(self, asked: LicenseUseRequest, begun: _Begun, *, sealed_locator: bytes) -> LicenseUseRequest:
         """It makes the home node's request; the same use has the same mark, so that a copy can go on (N-25)."""
