@@ -113,7 +113,7 @@ class AuthorizationQuestions:
         if question.kind is QuestionKind.REPORT_USE:
             authorization, use = await self._report(call, question, now)
             answer = answer_about(authorization, request_digest=request_digest, now=now)
-            return replace(answer, use_id=use.use_id)
+            return replace(answer, use_id=use.use_id, grant=b"")
         if question.kind is QuestionKind.STATE:
             authorization = await self._database.read(lambda tx: _of(tx, question))
             if authorization.request.visited_node != question.from_node:
@@ -121,7 +121,8 @@ class AuthorizationQuestions:
             return answer_about(authorization, request_digest=request_digest, now=now)
         authorization, active = await self._database.run(lambda tx: self._introspect(tx, call, question, now))
         answer = answer_about(authorization, request_digest=request_digest, now=now)
-        return replace(answer, active=active, remaining_uses=answer.remaining_uses if active else {})
+        # Who asks for a licence system brings the grant; who does not have it learns nothing of what is in it.
+        return replace(answer, active=active, grant=b"", remaining_uses=answer.remaining_uses if active else {})
 
     def _introspect(
         self, tx: Transaction, call: Call, question: AuthorizationQuestion, now: datetime
