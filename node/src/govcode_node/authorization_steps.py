@@ -90,6 +90,7 @@ class SharedParts:
 class AuthorizationSteps:
     """The use cases of 6.3, and the steps of their loops."""
 
+    teller: AuthorizationTeller
     requesting: AuthorizationRequests
     scene_scanning: SceneScanning
     reading: AuthorizationReading
@@ -142,6 +143,7 @@ def make_authorization_steps(base: SharedParts) -> AuthorizationSteps:
         peer_limit=base.peer_limit,
     )
     return AuthorizationSteps(
+        teller=common.teller,
         requesting=AuthorizationRequests(
             node=base.node,
             database=base.database,

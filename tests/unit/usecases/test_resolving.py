@@ -19,11 +19,12 @@ from govcode_node.domain.authorizations import (
 from govcode_node.domain.callers import AppDisabledError
 from govcode_node.domain.catalogue import SUBJECT_TYPE, AskedItem
 from govcode_node.domain.disclosure import DisclosedField, FieldName, FieldRule, ScopeDeniedError
+from govcode_node.domain.events import LicenseUsed
 from govcode_node.domain.parties import RegistrationState
 from govcode_node.domain.scans import CrossRegionUnsupportedError, ScanNotFoundError, ScanTooOldError
 from govcode_node.usecases.resolving import Resolved
 from kit.clocks import MovableClock
-from kit.consent_in_memory import AskingCounter, DecidingHolder, deciding_holder, register_matter, stock
+from kit.consent_in_memory import AskingCounter, DecidingHolder, deciding_holder, register_matter, stock, told
 from kit.federation_in_memory import FederationInMemory, NodeInMemory
 from kit.people_in_memory import Counter, MobileApp, OperatorDesk, call_of, furnish, masked, person
 
@@ -202,6 +203,8 @@ async def test_by_the_holders_grant_granted_fields_are_whole_and_each_answer_is_
         await consented.resolve(NAME)
     uses = await consented.holder.list_uses(consented.authorization_id)
     assert [use.state for use in uses] == [UseState.DELIVERED] * 2
+    notices = await told(consented.holder.node, consented.holder.holder.app.app_id, LicenseUsed)
+    assert {notice.use_id for notice in notices} == {use.use_id for use in uses}
 
 
 @pytest.mark.req("7.2-11")

@@ -35,16 +35,17 @@ from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.identification import BegunIdentification
+from govcode_node.domain.moments import stated
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.security import Attestor, HolderProof, HolderStatement
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.authorization_acts import earlier_authorization, remember_authorization
 from govcode_node.usecases.authorization_telling import AuthorizationTeller
 from govcode_node.usecases.deciders import Decider, HolderSignatures, check_same_device, decider_of
 from govcode_node.usecases.license_types import types_of
 from govcode_node.usecases.locators import Locators
 from govcode_node.usecases.mandating import MandateStandings, mandate_check_digest
-from govcode_node.usecases.requesting import RequestedAuthorization
 from govcode_node.usecases.sessions import holder_of
 from govcode_node.usecases.step_ups import FinishedCheck, StepUps
 from govcode_node.usecases.trail import record
@@ -155,16 +156,11 @@ class Deciding:
             SerialConflictError: The serial was used for another decision.
         """
         async with self._acts.alone(call, command.biz_serial):
-            done = await self._database.read(lambda tx: self._earlier(tx, call, command.biz_serial))
+            done = await self._database.read(lambda tx: earlier_authorization(tx, self._acts, call, command.biz_serial))
             return (done, True) if done is not None else (await self._decide(call, command), False)
 
-    def _earlier(self, tx: Transaction, call: Call, biz_serial: str) -> Authorization | None:
-        remembered = self._acts.recall(tx, call, biz_serial=biz_serial, kind=RequestedAuthorization)
-        return tx.authorizations.get(remembered.authorization_id) if remembered is not None else None
-
     async def _decide(self, call: Call, command: DecideCommand) -> Authorization:
-        now = self._clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = stated(self._clock.now())
         _, statement, signed = await self._signatures.checked(
             call,
             act="DecideAuthorizationStatement",
@@ -281,8 +277,7 @@ class Deciding:
         )
         here = authorization.request.visited_node == self._node.node_id
         self._teller.changed(tx, authorization, state=decision, party=here, now=now)
-        answer = RequestedAuthorization(authorization_id=authorization.authorization_id)
-        self._acts.remember(tx, call, biz_serial=biz_serial, answer=answer, now=now)
+        remember_authorization(tx, self._acts, call, biz_serial, authorization, now=now)
 
     def _consent_record(
         self,

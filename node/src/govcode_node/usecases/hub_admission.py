@@ -9,6 +9,7 @@ from typing import Final
 from govcode_node.domain.callers import Caller, IdentityMismatchError
 from govcode_node.domain.errors import InvalidFieldError
 from govcode_node.domain.identities import FEDERATION_TRUST_DOMAIN, CallerClass, Identity
+from govcode_node.domain.moments import stated
 from govcode_node.domain.nodes import (
     PROTOCOL_VERSION,
     NodeKey,
@@ -159,13 +160,8 @@ def _kept_keys(registration: NodeRegistration, present: RegisteredNode | None) -
 def _as_kept(keys: Iterable[NodeKey]) -> frozenset[NodeKey]:
     """It gives keys with times as exact as stores and messages keep them, so that a key equals itself when read."""
     return frozenset(
-        replace(key, starts_at=_milliseconds(key.starts_at), ends_at=key.ends_at and _milliseconds(key.ends_at))
-        for key in keys
+        replace(key, starts_at=stated(key.starts_at), ends_at=key.ends_at and stated(key.ends_at)) for key in keys
     )
-
-
-def _milliseconds(moment: datetime) -> datetime:
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
 
 
 def check_prefixes_free(node_id: str, prefixes: Iterable[str], *, others: Iterable[RegisteredNode]) -> None:

@@ -11,6 +11,7 @@ from govcode_node.domain.audit import AuditAction
 from govcode_node.domain.callers import Call
 from govcode_node.domain.errors import InvalidFieldError, StreamLimitError
 from govcode_node.domain.evidence import EvidencePurpose
+from govcode_node.domain.moments import stated
 from govcode_node.domain.nodes import (
     NodeState,
     NodeStateConflictError,
@@ -307,7 +308,7 @@ class HubRegistry:
     async def _make_bundle(self) -> _Newest:
         version, nodes = await self._database.run(lambda tx: (tx.hub.next_bundle_version(), tuple(tx.hub.nodes())))
         now = self._clock.now()
-        issued_at = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        issued_at = stated(now)
         # On a thread, as thousands of nodes take longer than the event loop may be held up.
         bundle = await asyncio.to_thread(
             _bundle_of, (self._own, *nodes), version=version, issued_at=issued_at, digests=self._list_digests()

@@ -48,6 +48,7 @@ from govcode_node.domain.licenses import (
     LicenseUseRequest,
     Locator,
 )
+from govcode_node.domain.moments import stated
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.licenses import DocumentPress, LicenseProvider, PressedDocument
 from govcode_node.ports.security import Attestor, DataKeys, LicenseCodec
@@ -139,8 +140,7 @@ class LicenseDelivering:
             self._running -= 1
 
     async def _prepare(self, call: Call, order: DeliveryOrder, stack: AsyncExitStack) -> Delivery:
-        now = self._clock.now()
-        now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+        now = stated(self._clock.now())
         item = check_order(order, now=now)
         await self._database.read(lambda tx: _check_not_withdrawn(tx, order.grant))
         if self._provider is None:

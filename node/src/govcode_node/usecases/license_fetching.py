@@ -34,6 +34,7 @@ from govcode_node.domain.licenses import (
     Locator,
     LocatorSource,
 )
+from govcode_node.domain.moments import stated
 from govcode_node.domain.recognition import HomeNodeUnreachableError, PeerAnswerRefusedError
 from govcode_node.domain.routes import TrustBundleMissingError
 from govcode_node.ports.clock import Clock
@@ -300,5 +301,4 @@ class LicenseFetching:
             yield pieces
 
     def _now(self) -> datetime:
-        now = self._clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return stated(self._clock.now())

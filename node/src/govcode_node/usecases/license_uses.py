@@ -42,6 +42,7 @@ from govcode_node.domain.licenses import (
     LicenseUseRequest,
     Locator,
 )
+from govcode_node.domain.moments import stated
 from govcode_node.domain.recognition import HomeNodeUnreachableError, PeerAnswerRefusedError
 from govcode_node.domain.routes import TrustBundleMissingError
 from govcode_node.ports.clock import Clock
@@ -308,8 +309,7 @@ class LicenseUses:
         self._teller.counters.license_used(state=UseState.FAILED.name)
 
     def _now(self) -> datetime:
-        now = self._clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return stated(self._clock.now())
 
 
 def usable_authorization(tx: Transaction, authorization_id: str) -> Authorization:

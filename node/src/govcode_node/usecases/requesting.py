@@ -33,6 +33,7 @@ from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.ids import new_time_ordered_id
+from govcode_node.domain.moments import stated
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.domain.parties import RelyingParty
 from govcode_node.domain.scans import (
@@ -48,6 +49,7 @@ from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.security import Attestor, DataKeys, EvidenceReader
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.authorization_acts import earlier_authorization, remember_authorization
 from govcode_node.usecases.authorization_mirror import AuthorizationMirror
 from govcode_node.usecases.holder_desk import HolderDesk, holder_of_scan, note_request
 from govcode_node.usecases.peer_requests import check_peer_request
@@ -85,13 +87,6 @@ class RequestCommand:
     period: timedelta
     legal_basis: LegalBasis = LegalBasis.CONSENT
     statutory_duty: StatutoryDuty | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RequestedAuthorization:
-    """What is remembered of a request: which authorization it made."""
-
-    authorization_id: str
 
 
 class AuthorizationRequests:
@@ -153,8 +148,7 @@ class AuthorizationRequests:
             raise SerialConflictError(command.biz_serial)
 
         def remember(tx: Transaction, authorization: Authorization) -> None:
-            answer = RequestedAuthorization(authorization_id=authorization.authorization_id)
-            self._acts.remember(tx, call, biz_serial=command.biz_serial, answer=answer, now=now)
+            remember_authorization(tx, self._acts, call, command.biz_serial, authorization, now=now)
 
         if prepared.home_node == self._node.node_id:
             statutory = prepared.legal_basis is LegalBasis.STATUTORY_DUTY
@@ -179,8 +173,7 @@ class AuthorizationRequests:
         self, tx: Transaction, call: Call, command: RequestCommand, now: datetime
     ) -> tuple[Authorization | None, ConsentRequest, Authorization | None]:
         """It finds the answer given before, what is to be asked, and what was asked before without an answer."""
-        remembered = self._acts.recall(tx, call, biz_serial=command.biz_serial, kind=RequestedAuthorization)
-        done = tx.authorizations.get(remembered.authorization_id) if remembered is not None else None
+        done = earlier_authorization(tx, self._acts, call, command.biz_serial)
         application, organisation = relying_application_of(tx, call.caller.name)
         if done is not None:
             return done, done.request, None
@@ -233,7 +226,7 @@ class AuthorizationRequests:
             legal_basis=command.legal_basis,
             statutory_duty=command.statutory_duty if statutory else None,
             holder_untold=statutory and matter.statutory_basis is not None and matter.statutory_basis.holder_untold,
-            requested_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            requested_at=stated(now),
             scene_class=row.scene_class,
         )
 

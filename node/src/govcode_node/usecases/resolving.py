@@ -1,7 +1,7 @@
 """Exchanging an own VALID scan for fields of the subject (安全解析), within the scope of the scene (7.2-11)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
@@ -31,6 +31,7 @@ from govcode_node.domain.scans import (
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.security import DataKeys
 from govcode_node.ports.stores import Database, Transaction
+from govcode_node.usecases.authorization_telling import AuthorizationTeller
 from govcode_node.usecases.license_uses import begin_use, note_use, usable_authorization
 from govcode_node.usecases.reading_parties import reading_party_of
 from govcode_node.usecases.subject_fields import SubjectFields
@@ -61,9 +62,17 @@ class Resolving:
     """It resolves scans."""
 
     def __init__(
-        self, *, node: NodeProfile, database: Database, fields: SubjectFields, keys: DataKeys, clock: Clock
+        self,
+        *,
+        node: NodeProfile,
+        database: Database,
+        fields: SubjectFields,
+        keys: DataKeys,
+        teller: AuthorizationTeller,
+        clock: Clock,
     ) -> None:
-        """It works over the node's store and keys."""
+        """It works over the node's store and keys, and has holders told of uses by their consent."""
+        self._teller = teller
         self._node = node
         self._database = database
         self._fields = fields
@@ -174,6 +183,7 @@ class Resolving:
         begin_use(tx, call, use, app_id=call.caller.name, now=now)
         tx.authorizations.end_use(use.use_id, state=UseState.DELIVERED, at=now)
         note_use(tx, call, use, AuditAction.LICENSE_USED, now=now)
+        self._teller.used(tx, authorization, replace(use, state=UseState.DELIVERED), now=now)
         granted = set(item.asked.field_names)
         return tuple(FieldRule(rule.name, rule.unmasked or rule.name.value in granted) for rule in rules)
 

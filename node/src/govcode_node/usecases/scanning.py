@@ -21,6 +21,7 @@ from govcode_node.domain.errors import SerialConflictError
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.ids import new_time_ordered_id
+from govcode_node.domain.moments import stated
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.domain.scans import ANSWER_LIFETIME, UNDECIDED, ScanAct, ScanAnswer, ScanRow
 from govcode_node.ports.clock import Clock
@@ -163,9 +164,8 @@ class Scanning:
         return await self._result_of(kept)
 
     def _read(self, call: Call, command: ScanCommand) -> _Reading:
-        moment = self._clock.now()
-        # Evidence states whole milliseconds. Cut here, the answer is the same now and when it is read back.
-        now = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+        # Cut here, the answer is the same now and when it is read back.
+        now = stated(self._clock.now())
         text = normalise(command.code_text)
         parsed, fault = None, None
         try:

@@ -26,6 +26,7 @@ from govcode_node.domain.codes import CodeMode, ParsedCode, SubjectKind
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
 from govcode_node.domain.ids import new_time_ordered_id
+from govcode_node.domain.moments import stated
 from govcode_node.domain.outcomes import Outcome
 from govcode_node.domain.recognition import PeerAnswerRefusedError
 from govcode_node.domain.routes import NoRouteError
@@ -36,12 +37,13 @@ from govcode_node.ports.federation import Peers
 from govcode_node.ports.security import Attestor, DataKeys, EvidenceReader
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.authorization_acts import earlier_authorization, remember_authorization
 from govcode_node.usecases.authorization_telling import AuthorizationTeller
 from govcode_node.usecases.directory import HomeDirectory
 from govcode_node.usecases.holder_desk import AskedHolder, HolderDesk
 from govcode_node.usecases.judgement import CodeJudge, SceneCheck
 from govcode_node.usecases.reading_parties import relying_application_of
-from govcode_node.usecases.requesting import RequestedAuthorization, numbered
+from govcode_node.usecases.requesting import numbered
 from govcode_node.usecases.sessions import holder_of
 
 _ASKING_KINDS = frozenset({SubjectKind.THING, SubjectKind.MATTER})
@@ -160,7 +162,7 @@ class SceneOffers:
             retention=matter.max_retention,
             max_uses=1,
             period=matter.max_period,
-            requested_at=now.replace(microsecond=now.microsecond // 1000 * 1000),
+            requested_at=stated(now),
             scene_class=SceneClass.GENERAL,
         )
 
@@ -213,7 +215,7 @@ class SceneScanning:
         """
         async with self._acts.alone(call, biz_serial):
             now = self._clock.now()
-            done = await self._database.read(lambda tx: self._earlier(tx, call, biz_serial))
+            done = await self._database.read(lambda tx: earlier_authorization(tx, self._acts, call, biz_serial))
             if done is not None:
                 return done, True
             await self._database.read(lambda tx: holder_of(tx, call, session_token, now=now))
@@ -229,15 +231,10 @@ class SceneScanning:
                     raise PeerAnswerRefusedError(node_id=asked.request.visited_node, why="it asks somebody else")
                 if asked.request.visited_node == self._node.node_id:
                     self._teller.scene_scanned(tx, authorization, now=now)
-                answer = RequestedAuthorization(authorization_id=authorization.authorization_id)
-                self._acts.remember(tx, call, biz_serial=biz_serial, answer=answer, now=now)
+                remember_authorization(tx, self._acts, call, biz_serial, authorization, now=now)
 
             opened = await self._desk.open(call, asked.request, evidence=asked.evidence, find=find, then=then)
             return opened, False
-
-    def _earlier(self, tx: Transaction, call: Call, biz_serial: str) -> Authorization | None:
-        remembered = self._acts.recall(tx, call, biz_serial=biz_serial, kind=RequestedAuthorization)
-        return tx.authorizations.get(remembered.authorization_id) if remembered is not None else None
 
     async def _ask(self, call: Call, parsed: ParsedCode, code_text: str, biz_serial: str) -> SceneRequest:
         region = parsed.content.region_code

@@ -4,6 +4,7 @@ The withdrawal is one conditional statement on the authorization's row, on which
 use begins once the withdrawal is answered, and what began before is finished.
 """
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from govcode_node.domain.callers import Call, IdentityMismatchError
 from govcode_node.domain.errors import GovcodeError
 from govcode_node.domain.evidence import EvidencePurpose
 from govcode_node.domain.home_rules import NodeProfile
+from govcode_node.domain.moments import stated
 from govcode_node.ports.authorization_stores import WithdrawalNotice
 from govcode_node.ports.clock import Clock
 from govcode_node.ports.federation import Peers
@@ -31,10 +33,10 @@ from govcode_node.ports.limits import RateLimit
 from govcode_node.ports.security import Attestor, EvidenceReader, HolderProof
 from govcode_node.ports.stores import Database, Transaction
 from govcode_node.usecases.acts import ActMemory
+from govcode_node.usecases.authorization_acts import earlier_authorization, remember_authorization
 from govcode_node.usecases.authorization_telling import AuthorizationTeller
 from govcode_node.usecases.deciders import HolderSignatures, check_same_device, decider_of
 from govcode_node.usecases.locators import Locators
-from govcode_node.usecases.requesting import RequestedAuthorization
 from govcode_node.usecases.sessions import holder_of
 from govcode_node.usecases.trail import record
 
@@ -45,9 +47,7 @@ _LONGEST_PAUSE: Final = timedelta(seconds=15)
 """A node that is back hears of a withdrawal well within the 60 s that peers have."""
 
 _NOTICES_AT_ONCE: Final = 50
-_TO_TAKE_BACK: Final = frozenset(
-    {AuthorizationState.PENDING, AuthorizationState.GRANTED, AuthorizationState.EXHAUSTED}
-)
+_TO_TAKE_BACK: Final = frozenset({AuthorizationState.PENDING, AuthorizationState.GRANTED, AuthorizationState.EXHAUSTED})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +100,7 @@ class Withdrawing:
             SerialConflictError: The serial was used for another act.
         """
         async with self._acts.alone(call, biz_serial):
-            done = await self._database.read(lambda tx: self._earlier(tx, call, biz_serial))
+            done = await self._database.read(lambda tx: earlier_authorization(tx, self._acts, call, biz_serial))
             if done is not None:
                 return done, True
             now = self._now()
@@ -122,8 +122,7 @@ class Withdrawing:
             def write(tx: Transaction) -> Authorization:
                 check_same_device(holder_of(tx, call, session_token, now=now).account, signed)
                 withdrawn = self._write(tx, call, prepared, biz_serial=biz_serial, now=now)
-                answer = RequestedAuthorization(authorization_id=withdrawn.authorization_id)
-                self._acts.remember(tx, call, biz_serial=biz_serial, answer=answer, now=now)
+                remember_authorization(tx, self._acts, call, biz_serial, withdrawn, now=now)
                 return withdrawn
 
             authorization = await self._database.run(write)
@@ -155,10 +154,6 @@ class Withdrawing:
         """It wakes whom the written withdrawals concern, once they are durable."""
         for one in prepared:
             self._forget(one.authorization)
-
-    def _earlier(self, tx: Transaction, call: Call, biz_serial: str) -> Authorization | None:
-        remembered = self._acts.recall(tx, call, biz_serial=biz_serial, kind=RequestedAuthorization)
-        return tx.authorizations.get(remembered.authorization_id) if remembered is not None else None
 
     async def _prepare(
         self,
@@ -278,8 +273,7 @@ class Withdrawing:
             self._teller.ring(copy)
 
     def _now(self) -> datetime:
-        now = self._clock.now()
-        return now.replace(microsecond=now.microsecond // 1000 * 1000)
+        return stated(self._clock.now())
 
 
 class WithdrawalOutbox:
@@ -295,8 +289,8 @@ class WithdrawalOutbox:
         """It sends the notices that are due; what fails is tried again, each time a little later."""
         now = self._clock.now()
         due = await self._database.read(lambda tx: tx.authorizations.due_notices(now=now, limit=_NOTICES_AT_ONCE))
-        for notice in due:
-            await self._send(notice, now)
+        # Side by side: a node that does not answer must not keep the others from hearing in time.
+        await asyncio.gather(*(self._send(notice, now) for notice in due))
 
     async def _send(self, notice: WithdrawalNotice, now: datetime) -> None:
         key = (notice.authorization_id, notice.node_id)

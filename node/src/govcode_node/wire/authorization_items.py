@@ -109,7 +109,13 @@ def requested_items_from_proto(messages: Sequence[authorizationv1.AuthorizationI
 
 
 def granted_item_to_proto(item: DecidedItem) -> authorizationv1.AuthorizationItem:
-    """It gives what was asked of an item that is decided."""
+    """It gives an item that is granted."""
+    message = _decided(item)
+    message.granted = True
+    return message
+
+
+def _decided(item: DecidedItem) -> authorizationv1.AuthorizationItem:
     message = asked_item_to_proto(item.asked)
     message.item_no = item.item_no
     message.sensitive = item.sensitive
@@ -118,9 +124,7 @@ def granted_item_to_proto(item: DecidedItem) -> authorizationv1.AuthorizationIte
 
 def decided_item_to_proto(item: DecidedItem) -> recordv1.DecidedItem:
     """It gives one item with the holder's word on it."""
-    return recordv1.DecidedItem(
-        item=granted_item_to_proto(item), granted=item.granted, license_node_id=item.license_node
-    )
+    return recordv1.DecidedItem(item=_decided(item), granted=item.granted, license_node_id=item.license_node)
 
 
 def decided_item_from_proto(message: recordv1.DecidedItem, field: str = "items") -> DecidedItem:

@@ -39,11 +39,13 @@ def authorization_to_holder(
             sensitive once it was decided as such, and has no name.
     """
     message = _message(authorization, now)
-    decided = {item.item_no: item.sensitive for item in authorization.items}
+    decided = {item.item_no: item for item in authorization.items}
     for item in authorization.request.items:
         shown = requested_item_to_proto(item)
         kind = types.get(item.asked.license_type)
-        shown.sensitive = decided.get(item.item_no, kind is not None and kind.is_sensitive(item.asked))
+        word = decided.get(item.item_no)
+        shown.sensitive = word.sensitive if word is not None else kind is not None and kind.is_sensitive(item.asked)
+        shown.granted = word is not None and word.granted
         shown.license_type_name = "" if kind is None else kind.name
         message.items.append(shown)
     return message

@@ -157,6 +157,7 @@ class AuthorizationItem(_message.Message):
     DOCUMENT_FIELD_NUMBER: _builtins.int
     SENSITIVE_FIELD_NUMBER: _builtins.int
     LICENSE_TYPE_NAME_FIELD_NUMBER: _builtins.int
+    GRANTED_FIELD_NUMBER: _builtins.int
     item_no: _builtins.int
     """Output only. Number of the item in its request, from 1."""
     license_type: _builtins.str
@@ -171,6 +172,8 @@ class AuthorizationItem(_message.Message):
     """
     license_type_name: _builtins.str
     """Output only. Name of the licence type for people, in Chinese; with the consent page alone."""
+    granted: _builtins.bool
+    """Output only. Whether it was granted; false while pending, and for what was refused."""
     @_builtins.property
     def field_names(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Required unless document is set. Names of fields of that type, at most 32. Example: `entity_name`."""
@@ -184,10 +187,11 @@ class AuthorizationItem(_message.Message):
         document: _builtins.bool = ...,
         sensitive: _builtins.bool = ...,
         license_type_name: _builtins.str = ...,
+        granted: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "field_names", b"field_names", "item_no", b"item_no", "license_type", b"license_type", "license_type_name", b"license_type_name", "sensitive", b"sensitive"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "field_names", b"field_names", "granted", b"granted", "item_no", b"item_no", "license_type", b"license_type", "license_type_name", b"license_type_name", "sensitive", b"sensitive"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -297,7 +301,9 @@ class Authorization(_message.Message):
     """Output only. Kind of the subject."""
     @_builtins.property
     def items(self) -> _containers.RepeatedCompositeFieldContainer[Global___AuthorizationItem]:
-        """Output only. What is asked, or, once decided and for the relying party, what is granted."""
+        """Output only. What is asked while nothing is decided, and after a refusal. Once granted, the relying party sees the
+        granted items alone; the holder sees all, with `granted` telling them apart.
+        """
 
     @_builtins.property
     def remaining_uses(self) -> _containers.ScalarMap[_builtins.int, _builtins.int]:

@@ -279,7 +279,9 @@ class LocateLicensesResponse(_message.Message):
     PLACES_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def places(self) -> _containers.RepeatedCompositeFieldContainer[_license_pb2.LicensePlace]:
-        """Output only. Places, by item; an item without one was not found anywhere."""
+        """Output only. Places, by item, several for one item where several regions hold it; an item without one was not found
+        anywhere. A decision that names no place lets the home node pick one where the licence is in force.
+        """
 
     def __init__(
         self,
@@ -723,7 +725,9 @@ class FetchLicenseRequest(_message.Message):
     FROM_CHUNK_FIELD_NUMBER: _builtins.int
     CASE_LOCATOR_FIELD_NUMBER: _builtins.int
     biz_serial: _builtins.str
-    """Required. Serial of the use: the same serial resumes, another one is another use."""
+    """Required. Serial of the use: for 24 h the same serial goes on with the same use, which counts once whether or not its
+    stream was read to the end; another serial is another use. A use of which nothing was handed out does not count.
+    """
     authorization_id: _builtins.str
     """Required. The authorization."""
     item_no: _builtins.int

@@ -28,6 +28,10 @@ if _version_not_supported:
 class AuthorizationServiceStub(object):
     """AuthorizationService asks for, decides, uses and withdraws authorizations. Relying parties call their own node, holders'
     back ends the node of the holder's account; the nodes settle the rest between themselves.
+
+    A holder's back end calls, in this order: GetAuthorization for the text to show; LocateLicenses for the places; where a
+    sensitive item will be granted, BeginStepUp with exactly the items that will be granted; then the device signs and
+    DecideAuthorization brings the decision.
     """
 
     def __init__(self, channel):
@@ -121,6 +125,10 @@ class AuthorizationServiceStub(object):
 class AuthorizationServiceServicer(object):
     """AuthorizationService asks for, decides, uses and withdraws authorizations. Relying parties call their own node, holders'
     back ends the node of the holder's account; the nodes settle the rest between themselves.
+
+    A holder's back end calls, in this order: GetAuthorization for the text to show; LocateLicenses for the places; where a
+    sensitive item will be granted, BeginStepUp with exactly the items that will be granted; then the device signs and
+    DecideAuthorization brings the decision.
     """
 
     def RequestAuthorization(self, request, context):
@@ -142,7 +150,7 @@ class AuthorizationServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def WaitAuthorization(self, request, context):
-        """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll).
+        """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll). The caller's deadline must be longer than the wait.
         Callers: app.relying_party
         Errors: AUTHORIZATION_NOT_FOUND, HOME_NODE_UNREACHABLE, INVALID_FIELD
         """
@@ -361,6 +369,10 @@ def add_AuthorizationServiceServicer_to_server(servicer, server):
 class AuthorizationService(object):
     """AuthorizationService asks for, decides, uses and withdraws authorizations. Relying parties call their own node, holders'
     back ends the node of the holder's account; the nodes settle the rest between themselves.
+
+    A holder's back end calls, in this order: GetAuthorization for the text to show; LocateLicenses for the places; where a
+    sensitive item will be granted, BeginStepUp with exactly the items that will be granted; then the device signs and
+    DecideAuthorization brings the decision.
     """
 
     @staticmethod

@@ -29,6 +29,10 @@ GRPC_VERSION: str
 class AuthorizationServiceStub:
     """AuthorizationService asks for, decides, uses and withdraws authorizations. Relying parties call their own node, holders'
     back ends the node of the holder's account; the nodes settle the rest between themselves.
+
+    A holder's back end calls, in this order: GetAuthorization for the text to show; LocateLicenses for the places; where a
+    sensitive item will be granted, BeginStepUp with exactly the items that will be granted; then the device signs and
+    DecideAuthorization brings the decision.
     """
 
     @_typing.overload
@@ -46,7 +50,7 @@ class AuthorizationServiceStub:
     Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, MANDATE_INVALID, INVALID_FIELD
     """
     WaitAuthorization: _grpc.UnaryUnaryMultiCallable[_authorization_service_pb2.WaitAuthorizationRequest, _authorization_service_pb2.WaitAuthorizationResponse]
-    """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll).
+    """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll). The caller's deadline must be longer than the wait.
     Callers: app.relying_party
     Errors: AUTHORIZATION_NOT_FOUND, HOME_NODE_UNREACHABLE, INVALID_FIELD
     """
@@ -120,6 +124,10 @@ class AuthorizationServiceStub:
 class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     """AuthorizationService asks for, decides, uses and withdraws authorizations. Relying parties call their own node, holders'
     back ends the node of the holder's account; the nodes settle the rest between themselves.
+
+    A holder's back end calls, in this order: GetAuthorization for the text to show; LocateLicenses for the places; where a
+    sensitive item will be granted, BeginStepUp with exactly the items that will be granted; then the device signs and
+    DecideAuthorization brings the decision.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -134,7 +142,7 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     Errors: AUTHORIZATION_NOT_FOUND, NOT_OWNER, SESSION_INVALID, SUBJECT_SUSPENDED, HOME_NODE_UNREACHABLE, MANDATE_INVALID, INVALID_FIELD
     """
     WaitAuthorization: _aio.UnaryUnaryMultiCallable[_authorization_service_pb2.WaitAuthorizationRequest, _authorization_service_pb2.WaitAuthorizationResponse]  # type: ignore[assignment]
-    """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll).
+    """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll). The caller's deadline must be longer than the wait.
     Callers: app.relying_party
     Errors: AUTHORIZATION_NOT_FOUND, HOME_NODE_UNREACHABLE, INVALID_FIELD
     """
@@ -207,6 +215,10 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
 class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     """AuthorizationService asks for, decides, uses and withdraws authorizations. Relying parties call their own node, holders'
     back ends the node of the holder's account; the nodes settle the rest between themselves.
+
+    A holder's back end calls, in this order: GetAuthorization for the text to show; LocateLicenses for the places; where a
+    sensitive item will be granted, BeginStepUp with exactly the items that will be granted; then the device signs and
+    DecideAuthorization brings the decision.
     """
 
     @_abc_1.abstractmethod
@@ -237,7 +249,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _authorization_service_pb2.WaitAuthorizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_authorization_service_pb2.WaitAuthorizationResponse, _abc.Awaitable[_authorization_service_pb2.WaitAuthorizationResponse]]:
-        """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll).
+        """Waits until an authorization is no longer pending, at most as long as asked, and returns it (long poll). The caller's deadline must be longer than the wait.
         Callers: app.relying_party
         Errors: AUTHORIZATION_NOT_FOUND, HOME_NODE_UNREACHABLE, INVALID_FIELD
         """

@@ -220,7 +220,7 @@ Global___LicenseContent: _TypeAlias = LicenseContent  # noqa: Y015
 class LicenseHeader(_message.Message):
     """LicenseHeader comes first in a delivery. sealed_content is a serialized LicenseContent in an envelope for the
     application's registered SM2 key: version 0x01; key id, eight bytes; length of the wrapped key, two bytes big-endian; the
-    SM2-wrapped SM4 key; nonce, 12 bytes; SM4-GCM ciphertext and tag. All before the nonce, then the ASCII bytes of use_id,
+    SM4 key wrapped by SM2 (GB/T 32918.4, in the DER form of GM/T 0009); nonce, 12 bytes; SM4-GCM ciphertext and tag. All before the nonce, then the ASCII bytes of use_id,
     are the additional data.
     """
 

@@ -333,7 +333,7 @@ class ConsentRecord(_message.Message):
 
     @_builtins.property
     def end_time(self) -> _timestamp_pb2.Timestamp:
-        """Required. Until when it may be used; absent for a refusal."""
+        """Required for GRANTED. Until when it may be used."""
 
     def __init__(
         self,
