@@ -2,14 +2,18 @@
 package sandbox
 
 import (
+	"context"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"log"
 	"os"
 
 	"govcode.cn/go/channel"
 	authorizationv1 "govcode.cn/go/govcode/authorization/v1"
+	routingv1 "govcode.cn/go/govcode/routing/v1"
 	"govcode.cn/go/sm"
+	"govcode.cn/go/trust"
 
 	"google.golang.org/grpc"
 )
@@ -22,6 +26,7 @@ type Sandbox struct {
 	Hub          Hub                `json:"hub"`
 	Scenes       map[string]uint32  `json:"scenes"`
 	DeviceIDs    map[string]string  `json:"device_ids"`
+	PlacedCodes  map[string]string  `json:"placed_codes"` // texts of codes that lie ready
 	Subjects     []Subject          `json:"subjects"`
 	TermsVersion string             `json:"terms_version"`
 	Matters      map[string]*Matter `json:"matters"`
@@ -94,6 +99,27 @@ func Read(path string) (*Sandbox, error) {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
 	return read, nil
+}
+
+// Must gives the value, and ends a program that only tries something out where there is an error in its place.
+func Must[T any](value T, err error) T {
+	if err != nil {
+		log.Fatal(err)
+	}
+	return value
+}
+
+// Trust asks a node for the trust bundle and checks it by the hub's key, not by the node's word.
+func (sandbox *Sandbox) Trust(ctx context.Context, node grpc.ClientConnInterface) (*trust.Bundle, error) {
+	answer, err := routingv1.NewCodeRoutingServiceClient(node).GetTrustBundle(ctx, &routingv1.GetTrustBundleRequest{})
+	if err != nil {
+		return nil, err
+	}
+	hub, err := sandbox.Hub.Point()
+	if err != nil {
+		return nil, err
+	}
+	return trust.Open(answer.GetBundle(), hub)
 }
 
 // Dial opens a channel to a node as an application; deviceID names the scanner where the application scans.

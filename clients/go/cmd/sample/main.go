@@ -13,7 +13,6 @@ import (
 	"govcode.cn/go/channel"
 	authorizationv1 "govcode.cn/go/govcode/authorization/v1"
 	codev1 "govcode.cn/go/govcode/code/v1"
-	routingv1 "govcode.cn/go/govcode/routing/v1"
 	"govcode.cn/go/sandbox"
 	"govcode.cn/go/sm"
 	"govcode.cn/go/trust"
@@ -55,7 +54,6 @@ type cast struct {
 type side struct {
 	codes          codev1.CodeApplicationServiceClient
 	authorizations authorizationv1.AuthorizationServiceClient
-	routes         routingv1.CodeRoutingServiceClient
 }
 
 func play(ctx context.Context, file, subject, export string) error {
@@ -109,28 +107,13 @@ func gather(ctx context.Context, file, subject string) (*cast, func(), error) {
 		*one.side = &side{
 			codes:          codev1.NewCodeApplicationServiceClient(connection),
 			authorizations: authorizationv1.NewAuthorizationServiceClient(connection),
-			routes:         routingv1.NewCodeRoutingServiceClient(connection),
 		}
 	}
-	if err := all.fetchBundle(ctx); err != nil {
+	if all.bundle, err = box.Trust(ctx, opened[0]); err != nil {
 		closeAll()
 		return nil, nil, err
 	}
 	return all, closeAll, nil
-}
-
-// fetchBundle asks the home node for the trust bundle and checks it by the hub's key, not by the node's word.
-func (all *cast) fetchBundle(ctx context.Context) error {
-	answer, err := all.holderApp.routes.GetTrustBundle(ctx, &routingv1.GetTrustBundleRequest{})
-	if err != nil {
-		return err
-	}
-	hub, err := all.box.Hub.Point()
-	if err != nil {
-		return err
-	}
-	all.bundle, err = trust.Open(answer.GetBundle(), hub)
-	return err
 }
 
 // say prints a step that came out as it should.

@@ -74,6 +74,11 @@ public final class Sandbox {
         return facts.getAsJsonObject("scenes").get(name).getAsInt();
     }
 
+    /** Text of a code that lies ready. Example: {@code placedCode("approver")}, whose holder approves every request at once. */
+    public String placedCode(String name) {
+        return text(facts.getAsJsonObject("placed_codes"), name);
+    }
+
     public String termsVersion() {
         return text(facts, "terms_version");
     }
