@@ -1,6 +1,6 @@
 // 6.3 授权调用电子证照: a counter asks for licences, the holder decides item by item, the counter fetches what was granted.
 
-import { NodeError, Sm2Key, fetchLicence, newSerial, sm3 } from '../lib/index.js';
+import { NodeError, Sm2Key, decide, fetchLicence, newSerial, withdraw } from '../lib/index.js';
 
 /** A licence with a document, which another region holds: granted, fetched, withdrawn. */
 export async function authorise(sandbox, holder, say) {
@@ -11,7 +11,8 @@ export async function authorise(sandbox, holder, say) {
   const authorization = await ask(sandbox, counter, holder, matter);
   say(`asked for: ${authorization.items.map((item) => item.license_type).join(', ')}`);
 
-  const granted = await decide(holder, authorization.authorization_id, { grantOnly: [1], say });
+  const show = ({ notice_text }) => say(`the holder reads: ${notice_text.split('\n')[0]}`);
+  const granted = await decide(holder, authorization.authorization_id, { grantOnly: [1], show });
   const { authorization: decided } = await counter.authorizations.WaitAuthorization(
     { authorization_id: granted.authorization_id, wait: { seconds: 20 } },
     { deadline: 25_000 },
@@ -41,7 +42,7 @@ export async function authorise(sandbox, holder, say) {
   say(`the holder sees ${uses.length} use: ${uses[0].relying_party_name}, ${uses[0].state}`);
 
   const sensitive = await ask(sandbox, counter, holder, sandbox.matter('sensitive'));
-  const confirmed = await decide(holder, sensitive.authorization_id, { grantOnly: [1], say });
+  const confirmed = await decide(holder, sensitive.authorization_id, { grantOnly: [1], show });
   say(`a sensitive item, after a stronger identity check: ${confirmed.state}`);
 }
 
@@ -65,61 +66,6 @@ async function ask(sandbox, counter, holder, matter) {
     period: { seconds: 3600 },
   });
   return authorization;
-}
-
-/** The holder's application shows the page as it stands; the device signs its version and hash with each item's answer. */
-async function decide(holder, authorizationId, { grantOnly, say }) {
-  const { authorizations } = holder.node;
-  const session_token = holder.session.session_token;
-  const { authorization, page } = await authorizations.GetAuthorization({ authorization_id: authorizationId, session_token });
-  if (!sm3(Buffer.from(page.notice_text)).equals(page.notice_hash)) throw new Error('the page is not the one to be signed');
-  say(`the holder reads: ${page.notice_text.split('\n')[0]}`);
-
-  const { places } = await authorizations.LocateLicenses({ session_token, authorization_id: authorizationId });
-  const items = authorization.items.map(({ item_no, sensitive }) => {
-    const granted = grantOnly.includes(item_no);
-    return {
-      item_no,
-      granted,
-      sensitive_confirmed: granted && sensitive, // asked for by itself on the screen
-      license_node_id: granted ? places.find((place) => place.item_no === item_no)?.license_node_id : '',
-    };
-  });
-  const stepUp = await stepUpWhereNeeded(holder, authorization, grantOnly);
-  const biz_serial = newSerial('DECIDE');
-  const proof = holder.device.prove('govcode.authorization.v1.DecideAuthorizationStatement', {
-    session_id: holder.session.session_id,
-    biz_serial,
-    authorization_id: authorizationId,
-    notice_version: page.notice_version,
-    notice_hash: page.notice_hash,
-    items,
-    step_up_digest: stepUp.digest,
-  });
-  const { identification } = stepUp;
-  const decided = await authorizations.DecideAuthorization({ biz_serial, session_token, proof, identification });
-  return decided.authorization;
-}
-
-/** Sensitive items (敏感个人信息) need a stronger identity check, bound to this very decision. */
-async function stepUpWhereNeeded(holder, authorization, itemNos) {
-  if (!authorization.items.some((item) => item.sensitive && itemNos.includes(item.item_no))) return {};
-  const begun = await holder.node.authorizations.BeginStepUp({
-    session_token: holder.session.session_token,
-    authorization_id: authorization.authorization_id,
-    item_nos: itemNos,
-  });
-  return { digest: begun.step_up_digest, identification: holder.finish(begun.identification_id) };
-}
-
-async function withdraw(holder, authorizationId) {
-  const biz_serial = newSerial('WITHDRAW');
-  const proof = holder.device.prove('govcode.authorization.v1.WithdrawAuthorizationStatement', {
-    session_id: holder.session.session_id,
-    biz_serial,
-    authorization_id: authorizationId,
-  });
-  await holder.node.authorizations.WithdrawAuthorization({ biz_serial, session_token: holder.session.session_token, proof });
 }
 
 async function expectRefusal(reason, act) {

@@ -1,6 +1,7 @@
 // What a back end uses of this sample.
 
 export { CHANNEL_ARGUMENTS, Node, newSerial } from './channel.js';
+export { decide, withdraw } from './decision.js';
 export { HolderDevice, holderBytes } from './device.js';
 export { NodeError } from './errors.js';
 export { EvidenceError, checkEvidence } from './evidence.js';
