@@ -82,10 +82,10 @@ def test_a_step_that_uses_a_code_nobody_kept_is_refused(tmp_path: Path) -> None:
     ("spoiled", "fault"),
     [
         (PRESENT.replace("holder = ", "holdr = "), "holdr"),
-        (PRESENT.replace('act = "present"', 'act = "dance"'), "expected Act"),
+        (PRESENT.replace('act = "present"', 'act = "dance"'), "expected one of present, "),
         (PRESENT.replace("holder-app@420100", "holder-app"), "caller@node"),
         (PRESENT.replace('holder = "张样例"\n', ""), "present needs holder"),
-        (PRESENT.replace('"6.1"', "6.1"), "expected str"),
+        (PRESENT.replace('"6.1"', "6.1"), "expected a text in quotes"),
         ("", "has no steps"),
         ("[[step", "cannot read"),
     ],

@@ -131,6 +131,39 @@ async def test_what_has_versions_gets_a_new_one_and_what_has_none_is_left_and_to
     assert names["district-counter"] == "样例区窗口系统"
 
 
+async def test_a_new_version_tells_what_it_changes_and_a_dry_run_tells_it_without_registering(office: Office) -> None:
+    text = with_key(office.folder)
+    path = office.folder / "registry.toml"
+    path.write_text(text, encoding="utf-8")
+    empty = await office.govcode("registry", "apply", path, "--dry-run")
+    assert (empty.exit_code, "nothing was registered" in empty.output) == (0, True), empty.output
+    assert "district-counter" not in str(await office.listed("matters"))
+    assert "district-counter" not in str(await office.listed("applications"))
+    await office.apply(text)
+    changed = (
+        text.replace("max_uses = 3", "max_uses = 2")
+        .replace('["name", "address"]', '["name", "permit_number"]')
+        .replace("document_sensitive = true", "document_sensitive = false")
+        .replace(', address = "居住地址"', ', until = "有效期"')
+    )
+    path.write_text(changed, encoding="utf-8")
+    lines = [
+        "- items[residence-permit].field_names[address]",
+        "+ items[residence-permit].field_names[permit_number]",
+        "~ max_uses: 3 → 2",
+        "~ document_sensitive: true → false",
+        "- fields[address]",
+        "+ fields[until]",
+    ]
+    for mode in (["--dry-run"], []):
+        shown = await office.govcode("registry", "apply", path, *mode)
+        assert shown.exit_code == 0, shown.output
+        told = [line.strip() for line in shown.output.splitlines() if line.startswith(" " * 12)]
+        assert sorted(told) == sorted(lines)
+        matter = next(one for one in await office.listed("matters") if one["app_id"] == "district-counter")
+        assert matter["version"] == (1 if mode else 2)
+
+
 async def test_what_an_operator_stopped_is_not_started_again_by_a_file(office: Office) -> None:
     text = FULL.read_text(encoding="utf-8")
     await office.apply(text)
@@ -160,7 +193,8 @@ async def test_a_file_with_faults_and_a_caller_without_the_role_change_nothing(o
     for text, fault in {
         "": "registers nothing",
         '[[scene]]\nscene_no = 1\nname = "x"\nscene_class = "PARTY"\n': "'PARTY' is none of GENERAL",
-        '[[scene]]\nscene_no = 1\nnam = "x"\nscene_class = "GATE"\n': "nam",
+        '[[scene]]\nscene_no = 1\nnam = "x"\nscene_class = "GATE"\n': "scene[0].nam: unknown option; did you mean name",
+        '[[scene]]\nscene_no = 1\nscene_class = "GATE"\n': "scene[0].name: is required",
     }.items():
         path.write_text(text, encoding="utf-8")
         shown = await office.govcode("registry", "apply", path)

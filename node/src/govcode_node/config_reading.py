@@ -84,7 +84,7 @@ def structure_sections(
     Returns:
         The typed values, and every fault found.
     """
-    converter = _converter()
+    converter = plain_converter()
     values: dict[str, object] = {}
     faults = [Fault(key, _unknown_option(key, types)) for key in document if key not in types]
     for key, kind in types.items():
@@ -93,7 +93,7 @@ def structure_sections(
             values[key] = converter.structure(raw, kind)
             continue
         except (BaseValidationError, ValueError) as error:
-            found = list(_faults_of(error, key))
+            found = list(faults_of(error, key))
         faults += found
         if isinstance(raw, dict):
             faulty = {re.split(r"[.\[]", fault.path)[1] for fault in found if "." in fault.path}
@@ -110,11 +110,11 @@ def _unknown_option(name: str, known: Iterable[str]) -> str:
     return f"unknown option; did you mean {near[0]}?" if near else "unknown option"
 
 
-def _faults_of(error: BaseException, path: str) -> Iterator[Fault]:
-    """It walks cattrs' tree of errors and puts the key paths back together."""
+def faults_of(error: BaseException, path: str) -> Iterator[Fault]:
+    """It walks cattrs' tree of errors and puts the key paths back together, below the given one."""
     if isinstance(error, BaseValidationError):
         for inner in error.exceptions:
-            yield from _faults_of(inner, path + _step_to(inner))
+            yield from faults_of(inner, path + _step_to(inner))
     elif isinstance(error, ForbiddenExtraKeysError):
         known = [field.name for field in dataclasses.fields(error.cl)]
         for name in sorted(error.extra_fields):
@@ -136,7 +136,8 @@ def _step_to(error: BaseException) -> str:
     return ""
 
 
-def _converter() -> cattrs.Converter:
+def plain_converter() -> cattrs.Converter:
+    """It reads dataclasses from parsed TOML, strictly: no unknown key, no text for a number, no text for a list."""
     converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
 
     def from_text(parse: Callable[[str], object]) -> Callable[[Any, Any], Any]:

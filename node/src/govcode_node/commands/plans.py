@@ -2,14 +2,12 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import timedelta
-from enum import Enum
 from pathlib import Path
 from typing import Any, Final
 
 import cattrs
 
-from govcode_node.config_values import parse_duration
+from govcode_node.config_reading import faults_of, plain_converter
 from govcode_node.domain.errors import GovcodeError
 
 
@@ -46,27 +44,9 @@ def structure(document: Mapping[str, Any], kind: type[Any], *, source: str) -> A
     try:
         return _CONVERTER.structure(document, kind)
     except cattrs.BaseValidationError as error:
-        raise PlanError(f"{source}: " + "; ".join(cattrs.transform_error(error))) from error
+        # The same words as `govcode check-config` has for a node's configuration.
+        faults = [f"  {fault}".replace("  .", "  ", 1) for fault in faults_of(error, "")]
+        raise PlanError("\n".join([f"{source} has faults:", *faults])) from error
 
 
-def _text_or_member(value: object, kind: type[str]) -> str:
-    """It reads a text, or a member of an enumeration of texts, for which cattrs finds the same hook."""
-    if not isinstance(value, str):
-        raise ValueError("expected a text")  # noqa: TRY004 - cattrs collects ValueErrors
-    return kind(value) if issubclass(kind, Enum) else value
-
-
-def _duration(value: object, _kind: type[timedelta]) -> timedelta:
-    if not isinstance(value, str):
-        raise ValueError('expected a duration such as "1h"')  # noqa: TRY004 - cattrs collects ValueErrors
-    return parse_duration(value)
-
-
-def _converter() -> cattrs.Converter:
-    converter = cattrs.Converter(forbid_extra_keys=True)
-    converter.register_structure_hook(str, _text_or_member)
-    converter.register_structure_hook(timedelta, _duration)
-    return converter
-
-
-_CONVERTER: Final = _converter()
+_CONVERTER: Final = plain_converter()

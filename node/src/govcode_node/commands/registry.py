@@ -1,6 +1,7 @@
 """What a node's business operator registers (码业务管理, 7.4): `govcode registry`."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -32,14 +33,18 @@ def registry() -> None:
 @registry.command("apply")
 @click.argument("file", type=_FILE)
 @click.option("--reason", default="登记文件", show_default=True, help="Why; goes into the audit trail.")
+@click.option("--dry-run", is_flag=True, help="Say what would be done, and register nothing (试运行).")
 @caller_options
 @json_option
 @explained
-def apply_file(profile: CallerProfile, file: Path, reason: str, as_json: bool) -> None:
+def apply_file(profile: CallerProfile, file: Path, reason: str, dry_run: bool, as_json: bool) -> None:
     """Bring a registry file into a node (导入登记文件).
 
     The caller must be a business operator. What is there already is left as it is, so the same file may be applied
     again at any time. deploy/config/registry.full.toml explains every entry of such a FILE.
+
+    Where a new version takes the place of one in force, what it changes is told below it:
+    + added, - removed, ~ altered.
 
     Exit code 1 if an entry differs from what is registered and has no versions, or was stopped by an operator.
     """
@@ -49,12 +54,16 @@ def apply_file(profile: CallerProfile, file: Path, reason: str, as_json: bool) -
     loaded = load_registry_file(file)
     changes: list[Change] = []
     with profile.connect() as client:
-        for change in apply_registry(client, loaded, reason=reason):
+        for change in apply_registry(client, loaded, reason=reason, dry_run=dry_run):
             changes.append(change)
             if not as_json:
                 click.echo(f"{change.done.value:12} {change.kind:13} {change.name}  {change.detail}".rstrip())
+                for line in change.altered:
+                    click.echo(f"{'':12} {line}")
     if as_json:
-        print_json([{"kind": one.kind, "name": one.name, "done": one.done, "detail": one.detail} for one in changes])
+        print_json([asdict(one) for one in changes])
+    elif dry_run:
+        click.echo("dry run: nothing was registered / 试运行：未作任何登记")
     if any(change.done in (Done.DIFFERS, Done.STOPPED) for change in changes):
         click.echo(
             "advice: what differs cannot be changed in place: correct the file, or close it and register another\n"

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from govcode_node.commands.plans import PlanError
+from govcode_node.commands.registry_changes import told_changes
 from govcode_node.commands.registry_files import (
     ApplicationEntry,
     LicenceTypeEntry,
@@ -38,6 +39,7 @@ class Done(StrEnum):
     UNCHANGED = "unchanged"
     DIFFERS = "differs"
     STOPPED = "stopped"
+    NOT_COMPARED = "not compared"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,27 +51,31 @@ class Change:
         name: Which one.
         done: What became of it.
         detail: Version, or what differs.
+        altered: What a new version changes, a line for each; empty for all others.
     """
 
     kind: str
     name: str
     done: Done
     detail: str = ""
+    altered: tuple[str, ...] = ()
 
 
-def apply_registry(client: "Client", file: RegistryFile, *, reason: str) -> Iterator[Change]:
+def apply_registry(client: "Client", file: RegistryFile, *, reason: str, dry_run: bool = False) -> Iterator[Change]:
     """It registers, approves and enables what a file says and the node does not have, one entry after the other.
 
     Args:
         client: A business operator's.
         file: What is to be there.
         reason: Why, for the audit trail.
+        dry_run: Only say what would become of each entry. The node is asked for what it has and judges nothing, so it
+            may still refuse what it is given afterwards.
 
     Raises:
         PlanError: A word of the file is none of the contract's.
         ClientError: The node refuses; what was yielded before is done, and a second try goes on from there.
     """
-    applying = _Applying(client, reason)
+    applying = _Applying(client, reason, dry_run=dry_run)
     for scene in file.scene:
         yield applying.scene(scene)
     for licence_type in file.licence_type:
@@ -79,7 +85,7 @@ def apply_registry(client: "Client", file: RegistryFile, *, reason: str) -> Iter
 
 
 class _Applying:
-    def __init__(self, client: "Client", reason: str) -> None:
+    def __init__(self, client: "Client", reason: str, *, dry_run: bool) -> None:
         from govcode.business.v1 import business_management_service_pb2, catalogue_pb2, registry_pb2
 
         self._business = client.business
@@ -87,6 +93,7 @@ class _Applying:
         self._catalogue = catalogue_pb2
         self._registry = registry_pb2
         self._reason = reason
+        self._dry_run = dry_run
         self._scenes = {scene.scene_no: scene for scene in self._business.list_scenes()}
         self._types = {kind.license_type: kind for kind in self._business.list_license_types()}
         self._parties = {party.uscc: party for party in self._business.list_relying_parties()}
@@ -147,8 +154,8 @@ class _Applying:
             name=entry.name, uscc=entry.uscc, purpose=entry.purpose, contact=entry.contact
         )
         present = self._parties.get(entry.uscc)
-        found = present
-        if found is None:
+        found = present or wanted
+        if present is None and not self._dry_run:
             request = self._pb.RegisterRelyingPartyRequest(biz_serial=_serial(), relying_party=wanted)
             found = self._business.RegisterRelyingParty(request).relying_party
         party_id = found.relying_party_id
@@ -168,8 +175,8 @@ class _Applying:
             scene_nos=entry.scene_nos,
         )
         present = self._applications.get(entry.app_id)
-        found = present
-        if found is None:
+        found = present or wanted
+        if present is None and not self._dry_run:
             request = self._pb.RegisterApplicationRequest(biz_serial=_serial(), application=wanted)
             found = self._business.RegisterApplication(request).application
         change = self._pb.ChangeApplicationStateRequest(app_id=entry.app_id)
@@ -186,8 +193,8 @@ class _Applying:
     def _scanner(self, entry: ScannerEntry, app_id: str) -> Change:
         wanted = self._registry.Scanner(device_id=entry.device_id, app_id=app_id, place=entry.place)
         present = self._scanners.get(entry.device_id)
-        found = present
-        if found is None:
+        found = present or wanted
+        if present is None and not self._dry_run:
             request = self._pb.RegisterScannerRequest(biz_serial=_serial(), scanner=wanted)
             found = self._business.RegisterScanner(request).scanner
         change = self._pb.ChangeScannerStateRequest(device_id=entry.device_id)
@@ -229,6 +236,8 @@ class _Applying:
             point = bytes.fromhex(public_key)
         except ValueError as error:
             raise PlanError(f"application {app_id}: encryption_key is no hexadecimal number") from error
+        if self._dry_run:
+            return Change(kind="key", name=app_id, done=Done.NOT_COMPARED, detail="no call lists keys")
         request = self._pb.RegisterApplicationKeyRequest(
             biz_serial=f"KEY-{sm3(app_id.encode() + point).hex()[:48]}",
             key=self._catalogue.ApplicationKey(app_id=app_id, public_key=point),
@@ -238,19 +247,30 @@ class _Applying:
         return Change(kind="key", name=app_id, done=done, detail=answer.key.key_id)
 
     def _versioned(self, kind: str, name: str, present: Any, wanted: Any, register: Callable[[], Any]) -> Change:
-        if present is not None and not _differences(present, wanted):
+        differing = [] if present is None else _differences(present, wanted)
+        if present is not None and not differing:
             return Change(kind=kind, name=name, done=Done.UNCHANGED, detail=f"version {present.version}")
-        done = Done.REGISTERED if present is None else Done.NEW_VERSION
-        return Change(kind=kind, name=name, done=done, detail=f"version {register().version}")
+        version = "" if self._dry_run else f"version {register().version}"
+        if present is None:
+            return Change(kind=kind, name=name, done=Done.REGISTERED, detail=version)
+        return Change(
+            kind=kind,
+            name=name,
+            done=Done.NEW_VERSION,
+            detail=f"{version} in place of version {present.version}".strip(),
+            altered=told_changes(present, wanted, differing),
+        )
 
     def _stated(
         self, kind: str, name: str, present: Any, wanted: Any, found: Any, change: Any, move: Callable[[Any], Any]
     ) -> Change:
         """It brings a registration to ENABLED, which takes two acts; one that an operator stopped stays stopped."""
+        if present is None and self._dry_run:
+            return Change(kind=kind, name=name, done=Done.REGISTERED)
         state = enum_word(found, "state")
         if state not in _WAY:
             return Change(kind=kind, name=name, done=Done.STOPPED, detail=f"it is {state}")
-        for target in _WAY[state]:
+        for target in () if self._dry_run else _WAY[state]:
             change.biz_serial, change.reason = _serial(), self._reason
             change.state = self._registry.RegistrationState.Value(f"REGISTRATION_STATE_{target}")
             move(change)
