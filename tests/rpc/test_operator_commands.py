@@ -239,8 +239,11 @@ async def test_a_scanned_matter_code_is_listed_shown_and_exported(office: Office
             scanned = client.codes.scan_scene_code(session_token=session.token, code_text=made.output.strip())
             return scanned.authorization.authorization_id
 
-    authorization_id = await asyncio.to_thread(scan)
     holder: dict[str, Any] = {"app": "holder-app"}
+    for command in ("list", "uses"):
+        shown = await office.govcode("authorization", command, "--as", HOLDER, **holder)
+        assert (shown.exit_code, shown.output.strip()) == (0, "none / 无"), shown.output
+    authorization_id = await asyncio.to_thread(scan)
     listed = await office.govcode("authorization", "list", "--as", HOLDER, "--json", **holder)
     assert [one["authorization_id"] for one in json.loads(listed.stdout)] == [authorization_id]
     assert authorization_id in (await office.govcode("authorization", "list", "--as", HOLDER, **holder)).output

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_NONE = "none / 无"
+
 _as_option = click.option(
     "--as", "holder_name", required=True, metavar="NAME", help="Synthetic subject: name, citizen id or USCC."
 )
@@ -50,6 +52,9 @@ def list_authorizations(profile: CallerProfile, holder_name: str, as_json: bool)
     )
     if as_json:
         print_json([message_dict(entry) for entry in entries])
+        return
+    if not entries:
+        click.echo(_NONE)
         return
     rows = (
         (
@@ -82,6 +87,9 @@ def list_uses(profile: CallerProfile, holder_name: str, authorization_id: str, a
     entries = _as_holder(profile, holder_name, ask)
     if as_json:
         print_json([message_dict(entry) for entry in entries])
+        return
+    if not entries:
+        click.echo(_NONE)
         return
     rows = (
         (
