@@ -88,6 +88,7 @@ def test_the_vectors_of_evidence_hold_in_go() -> None:
         "TestEvidenceThatProvesNothingIsRefused",
         "TestFieldsThatANewerNodeAddedChangeNothing",
         "TestSm2VectorsHold",
+        "TestAKeyFileOfMakeKeyIsRead",
         "TestSm3VectorsHold",
         "TestSm4GcmVectorHolds",
     }

@@ -59,7 +59,7 @@ def test_the_readme_goes_on_to_the_fields_of_a_licence(followed: tuple[str, floa
 @pytest.mark.req("N-41")
 def test_the_vectors_of_evidence_hold_in_java() -> None:
     assert own_tests("EvidenceCheckerTest") >= 18
-    assert own_tests("SmTest") >= 7
+    assert own_tests("SmTest") >= 8
     assert own_tests("DeliveryTest") >= 7
 
 

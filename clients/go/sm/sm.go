@@ -12,6 +12,7 @@ import (
 
 	"github.com/emmansun/gmsm/sm2"
 	"github.com/emmansun/gmsm/sm3"
+	"github.com/emmansun/gmsm/smx509"
 )
 
 // UserID is the user id of every SM2 signature of the contract (GB/T 35276).
@@ -61,6 +62,19 @@ func ParsePrivateKey(text string) (*PrivateKey, error) {
 	key, err := sm2.NewPrivateKey(scalar)
 	if err != nil {
 		return nil, err
+	}
+	return &PrivateKey{key}, nil
+}
+
+// ParsePKCS8 reads the file that `govcode registry make-key` writes: PKCS #8, DER.
+func ParsePKCS8(der []byte) (*PrivateKey, error) {
+	parsed, err := smx509.ParsePKCS8PrivateKey(der)
+	if err != nil {
+		return nil, err
+	}
+	key, ok := parsed.(*sm2.PrivateKey)
+	if !ok {
+		return nil, errors.New("the key is none of SM2")
 	}
 	return &PrivateKey{key}, nil
 }

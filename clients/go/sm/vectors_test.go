@@ -53,6 +53,20 @@ func TestSm2VectorsHold(t *testing.T) {
 	}
 }
 
+func TestAKeyFileOfMakeKeyIsRead(t *testing.T) {
+	var vectors struct{ Private, PublicPoint string }
+	load(t, "sm2.json", &vectors)
+	file := decoded(t, "308187020100301306072a8648ce3d020106082a811ccf5501822d046d306b0201010420"+
+		vectors.Private+"a144034200"+vectors.PublicPoint)
+	key, err := sm.ParsePKCS8(file)
+	if err != nil || hex.EncodeToString(key.Point()) != vectors.PublicPoint {
+		t.Errorf("%v", err)
+	}
+	if _, err := sm.ParsePKCS8(file[:len(file)-1]); err == nil {
+		t.Error("a file that was cut off was read")
+	}
+}
+
 func TestOwnSignatureHoldsForItsBytesAlone(t *testing.T) {
 	key, err := sm.GenerateKey()
 	if err != nil {

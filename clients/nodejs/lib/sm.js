@@ -14,6 +14,9 @@ export function keyIdOf(point) {
   return hex(sm3(point)).slice(0, 16);
 }
 
+// SEQUENCE content of a key's algorithm: id-ecPublicKey on the curve of SM2.
+const SM2_ALGORITHM = '06072a8648ce3d020106082a811ccf5501822d';
+
 /** An SM2 private key: of a holder's device, or of an application to which licences are sealed. */
 export class Sm2Key {
   #privateHex;
@@ -26,6 +29,19 @@ export class Sm2Key {
     }
     this.#privateHex = privateHex;
     this.#publicHex = sm2.getPublicKeyFromPrivateKey(privateHex);
+  }
+
+  /** It reads the file that `govcode registry make-key` writes: PKCS #8, DER. */
+  static ofPkcs8(der) {
+    const [whole, end] = readTlv(der, 0, 0x30);
+    const [, algorithmAt] = readTlv(whole, 0, 0x02);
+    const [algorithm, keyAt] = readTlv(whole, algorithmAt, 0x30);
+    const [key] = readTlv(readTlv(whole, keyAt, 0x04)[0], 0, 0x30);
+    const [, secretAt] = readTlv(key, 0, 0x02);
+    if (end !== der.length || hex(algorithm) !== SM2_ALGORITHM) {
+      throw new Error('the bytes are no SM2 key');
+    }
+    return new Sm2Key(hex(readTlv(key, secretAt, 0x04)[0]));
   }
 
   static generate() {
@@ -126,7 +142,7 @@ function readTlv(bytes, at, tag) {
     from += size;
   }
   if (bytes[at] !== tag || !(from + length <= bytes.length)) {
-    throw new Error('the bytes are no SM2 ciphertext');
+    throw new Error('the bytes are no SM2 ciphertext or key');
   }
   return [bytes.subarray(from, from + length), from + length];
 }

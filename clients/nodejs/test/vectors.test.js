@@ -121,6 +121,16 @@ test('what this program signs has 64 bytes and holds', () => {
   }
 });
 
+test('a key file of make-key is read, and refused where it is cut off or of another curve', () => {
+  const head = '308187020100301306072a8648ce3d020106082a811ccf5501822d046d306b0201010420';
+  const file = bytes(`${head}${sm2.private}a144034200${sm2.public_point}`);
+  assert.deepEqual(Sm2Key.ofPkcs8(file).point, bytes(sm2.public_point));
+  assert.throws(() => Sm2Key.ofPkcs8(file.subarray(0, -1)), /key/);
+  const other = Buffer.from(file);
+  other[file.indexOf(bytes('2a811ccf5501822d')) + 7] ^= 1;
+  assert.throws(() => Sm2Key.ofPkcs8(other), /no SM2 key/);
+});
+
 test('SM2 ciphertexts of the standard and of other libraries are opened', () => {
   const key = new Sm2Key(sm2.private);
   assert.deepEqual(key.point, bytes(sm2.public_point));

@@ -21,6 +21,7 @@ import org.bouncycastle.crypto.params.ParametersWithID;
 import org.bouncycastle.crypto.params.ParametersWithRandom;
 import org.bouncycastle.crypto.signers.PlainDSAEncoding;
 import org.bouncycastle.crypto.signers.SM2Signer;
+import org.bouncycastle.crypto.util.PrivateKeyFactory;
 import org.bouncycastle.math.ec.ECPoint;
 import org.bouncycastle.util.BigIntegers;
 import org.bouncycastle.util.encoders.Hex;
@@ -45,6 +46,23 @@ public final class Sm2Key {
     /** It reads a private key of 32 bytes, as 64 hexadecimal digits. */
     public static Sm2Key ofHex(String hex) {
         return new Sm2Key(new BigInteger(1, Hex.decodeStrict(hex)));
+    }
+
+    /**
+     * It reads the file that {@code govcode registry make-key} writes: PKCS #8, DER.
+     *
+     * @throws IOException the bytes are no SM2 key
+     */
+    public static Sm2Key ofPkcs8(byte[] der) throws IOException {
+        try {
+            ECPrivateKeyParameters read = (ECPrivateKeyParameters) PrivateKeyFactory.createKey(der);
+            if (read.getParameters().getN().equals(DOMAIN.getN())) {
+                return new Sm2Key(read.getD());
+            }
+        } catch (RuntimeException fault) {
+            throw new IOException("the bytes are no SM2 key", fault);
+        }
+        throw new IOException("the key is one of another curve");
     }
 
     /** It makes a fresh key. */

@@ -72,6 +72,16 @@ class SmTest {
     }
 
     @Test
+    void aKeyFileOfMakeKeyIsRead() throws IOException {
+        JsonObject vectors = Vectors.read("sm/sm2.json");
+        String head = "308187020100301306072a8648ce3d020106082a811ccf5501822d046d306b0201010420";
+        String point = vectors.get("public_point").getAsString();
+        byte[] file = Hex.decode(head + vectors.get("private").getAsString() + "a144034200" + point);
+        assertArrayEquals(Hex.decode(point), Sm2Key.ofPkcs8(file).point());
+        assertThrows(IOException.class, () -> Sm2Key.ofPkcs8(Arrays.copyOf(file, file.length - 1)));
+    }
+
+    @Test
     void ciphertextsOfTheStandardAndOfOtherLibrariesAreOpened() throws Exception {
         JsonObject vectors = Vectors.read("sm/sm2.json");
         Sm2Key key = Sm2Key.ofHex(vectors.get("private").getAsString());
