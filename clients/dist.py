@@ -1,9 +1,10 @@
 """It builds what a release consists of into dist/. Run it by ``make dist``.
 
-- `govcode-protos-<version>.tar.gz` and `.zip`: the protos, the few of `google/protobuf` that they import, and
-  `govcode.binpb`, a descriptor set of both with comments, so that a team without protoc can start at once;
+- `govcode-protos-<version>.tar.gz` and `.zip`: the protos, the few of `google/protobuf` that they import,
+  `govcode.binpb`, a descriptor set of both with comments, so that a team without protoc can start at once, and what a
+  client's team reads beside them: the errors and the sandbox;
 - the wheels of `govcode-client` and `govcode-node`;
-- `SHA256SUMS` and `SM3SUMS`, in the form that `sha256sum -c` and `openssl dgst -sm3` users know.
+- `SHA256SUMS` and `SM3SUMS`, in the form that `sha256sum -c` reads and `openssl dgst -sm3 -r` prints.
 
 Times inside the archives are those of SOURCE_DATE_EPOCH, or of the last commit, so that a second build of the same
 commit gives the same bytes.
@@ -37,9 +38,15 @@ _ABOUT: Final = """Contract of govcode (政务服务码节点), version {version
 
 govcode/          the protos; google/protobuf/ those that they import
 govcode.binpb     all of them as one descriptor set, with comments
+docs/             errors.md, every error reason with advice; sandbox.md, a node to try a client against
 
     protoc -I . --java_out=out --grpc-java_out=out $(find govcode -name '*.proto')
     protoc --descriptor_set_in=govcode.binpb --go_out=out govcode/code/v1/code_application_service.proto
+
+Beside the archives lie SHA256SUMS and SM3SUMS. In their folder:
+
+    sha256sum -c SHA256SUMS
+    awk '{{print $2}}' SM3SUMS | xargs openssl dgst -sm3 -r | sed 's/ \\*/  /' | diff - SM3SUMS && echo OK
 """
 
 
@@ -88,7 +95,8 @@ def proto_files(protoc: Path, scratch: Path) -> dict[str, bytes]:
     out.unlink()
     about = _ABOUT.format(version=version_of(ROOT)).encode()
     license_ = (ROOT / "LICENSE").read_bytes()
-    return {**own, **google, "govcode.binpb": descriptors, "README.txt": about, "LICENSE": license_}
+    docs = {f"docs/{name}": (ROOT / "docs" / name).read_bytes() for name in ("errors.md", "sandbox.md")}
+    return {**own, **google, **docs, "govcode.binpb": descriptors, "README.txt": about, "LICENSE": license_}
 
 
 def write_tar(path: Path, folder: str, files: dict[str, bytes], *, moment: int) -> None:

@@ -93,3 +93,13 @@ def test_the_client_wheel_holds_the_library_the_stubs_and_the_fake_node(dist: Pa
         "govcode_client/testing/__init__.py", "govcode/authorization/v1/authorization_service_pb2_grpc.py",
     } <= names  # fmt: skip
     assert not any(name.startswith("govcode_node") for name in names)
+
+
+@pytest.mark.slow
+def test_the_archive_holds_what_a_client_s_team_reads_and_how_the_sums_are_checked(dist: Path) -> None:
+    files = protos(dist)
+    for name in ("errors.md", "sandbox.md"):
+        assert files[f"docs/{name}"] == (ROOT / "docs" / name).read_bytes()
+    (command,) = (line.strip() for line in files["README.txt"].decode().splitlines() if "dgst -sm3 -r" in line)
+    done = subprocess.run(["sh", "-c", command], cwd=dist, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "OK\n"), done.stderr
