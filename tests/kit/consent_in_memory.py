@@ -8,7 +8,6 @@ from typing import Any, Final, TypeVar
 
 from govcode.authorization.v1 import authorization_pb2 as authorizationv1
 from govcode.authorization.v1 import license_pb2 as licensev1
-from govcode.business.v1 import catalogue_pb2  # noqa: F401 - registers the messages of the catalogue
 from govcode_client.sm2 import Sm2PrivateKey
 from govcode_node.crypto.envelope import open_envelope
 from govcode_node.crypto.sm2 import select_backend
